@@ -1,0 +1,42 @@
+# Two commands on a fresh machine with Python 3.11 or newer: `make train` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+CONFIG := --config=configs/quickstart.py
+BASE_CONFIG := --config=configs/quickstart.py:base
+
+.PHONY: venv train test test-slow lint
+.DELETE_ON_ERROR:
+
+venv: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+train: venv
+	$(RUN) train.py $(CONFIG) --workdir=runs/quickstart
+	$(RUN) train.py $(BASE_CONFIG) --workdir=runs/quickstart_base
+	@echo; echo "The split network, which sees random windows at full detail:"
+	$(RUN) eval.py $(CONFIG) --workdir=runs/quickstart
+	@echo; echo "Its twin, which sees the small image only:"
+	$(RUN) eval.py $(BASE_CONFIG) --workdir=runs/quickstart_base
+	@echo; echo "Look at runs/quickstart/curves.png and runs/quickstart/eval/report.html,"
+	@echo "and at the same files in runs/quickstart_base."
+
+test: $(VENV)/installed-dev
+	$(RUN) -m pytest
+
+test-slow: $(VENV)/installed-dev
+	$(RUN) -m pytest tests/slow --ignore=
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy

@@ -1,0 +1,88 @@
+"""Every field of a config with its default, unit and limits.
+
+`get_config(data)` takes what stands after the colon of `--config=configs/NAME.py:DATA`:
+  synthetic  the embedded benchmark, drawn on first use (the default)
+  folder     your own images: set data.directory and, where they differ, the table and its columns
+"""
+
+from ml_collections import ConfigDict
+
+from stochconv_jax.errors import InputError
+
+DATA_SETS = {"synthetic": "synthetic_lesions", "folder": "image_folder"}
+
+
+def get_config(data: str = "synthetic") -> ConfigDict:
+    """Returns the plain EfficientNet-B0 under the paper's protocol, unlocked for changes."""
+    if data not in DATA_SETS:
+        raise InputError(
+            f"a config has no data {data!r}; write {' or '.join(DATA_SETS)} after the colon"
+        )
+    config = ConfigDict()
+    config.seed = 0  # of parameters, order, augmentation, dropout and windows
+    config.data = _data(DATA_SETS[data])
+    config.model = _model()
+    config.train = _train()
+    config.eval = _eval()
+    return config
+
+
+def _data(name: str) -> ConfigDict:
+    data = ConfigDict()
+    data.name = name  # synthetic_lesions or image_folder
+    data.directory = ""  # image_folder: where the images lie
+    data.table = "labels.csv"  # image_folder: CSV, as given or within the directory
+    data.image_column = "image"  # file names; the extension may be left out
+    data.label_column = "target"  # classes
+    data.group_column = (
+        ""  # what must stay in one split, such as the lesion or patient; "" for none
+    )
+    data.split_column = ""  # train, validation or test; "" to draw the splits
+    data.positive_class = ""  # of two classes; "" for the last in order
+    data.synthetic_count = 1000  # synthetic_lesions: images, half of each class
+    data.synthetic_seed = 0
+    data.validation_fraction = 0.2  # of the groups, in [0, 1)
+    data.test_fraction = 0.0  # of the groups, in [0, 1)
+    data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
+    data.high_size = (1024, 1024)  # pixels (height, width) of the large image, both even
+    data.low_size = (224, 224)  # pixels (height, width) of the small image
+    data.prepared_directory = "prepared"  # where prepared data sets are kept
+    data.workers = 0  # reader processes; 0 reads with threads
+    return data
+
+
+def _model() -> ConfigDict:
+    model = ConfigDict()
+    model.backbone = "efficientnet_b0"  # b0 to b8, l2, or efficientnet_tiny
+    model.branches = ("global",)  # any of global and stochastic, one entry a branch
+    model.join = "head"  # stem, head, or the number of the last stage before the join ("3")
+    model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
+    model.windows = 0  # windows an image, dividing the kernels; 0 for a window a kernel
+    model.per_image = True  # False draws the windows once a batch, as published
+    model.axes = "independent"  # or diagonal, as published
+    model.dropout_rate = 0.3  # before the dense layer, in [0, 1)
+    model.batch_norm_momentum = 0.99  # kept of running statistics each step; lower for short runs
+    model.compute_dtype = "auto"  # float32, bfloat16, or auto: bfloat16 except on the CPU
+    return model
+
+
+def _train() -> ConfigDict:
+    train = ConfigDict()
+    train.epochs = 60  # may be raised later to train a finished run further
+    train.batch_size = 32  # images a step over all devices; published: 100
+    train.steps_per_epoch = 0  # 0 for one pass over the training split
+    train.learning_rate = 1e-3
+    train.constant_epochs = 15  # epochs before the rate decays
+    train.decay_per_epoch = 0.9  # factor on the rate, each later epoch
+    train.rmsprop_decay = 0.99  # of the mean of squared gradients (PyTorch's alpha)
+    train.rmsprop_epsilon = 1e-8  # added to the root of that mean
+    return train
+
+
+def _eval() -> ConfigDict:
+    evaluation = ConfigDict()
+    evaluation.samples = 1  # window samples averaged an image
+    evaluation.split = "validation"  # train, validation, test or all
+    evaluation.batch_size = 32  # images at a time; changes no result
+    evaluation.checkpoint = "best"  # by validation score, or latest
+    return evaluation

@@ -1,0 +1,73 @@
+"""What train.py and eval.py share: flags, and mistakes told in one sentence."""
+
+import pathlib
+import runpy
+import sys
+from collections.abc import Callable
+
+from absl import flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from stochconv_jax.errors import InputError
+
+
+def run(function: Callable[[ConfigDict, str], None]) -> None:
+    """Reads --config and --workdir and calls `function`; a user's mistake ends with exit code 2."""
+    logging.set_verbosity(logging.ERROR)
+    try:
+        config, workdir = read_flags(sys.argv)
+        function(config, workdir)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command continues from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
+    """Returns the config with its overrides, and the directory of the run.
+
+    Raises:
+      InputError: a flag is missing, unknown or has a value of the wrong type.
+    """
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file(
+        "config", help_string="file of the config, with :argument", flag_values=values
+    )
+    workdir = flags.DEFINE_string("workdir", None, "directory of the run", flag_values=values)
+    try:
+        rest = values(arguments)[1:]
+        chosen = config.value
+    except flags.Error as error:
+        raise InputError(f"the command cannot be read: {error}") from error
+    except (AttributeError, KeyError) as error:
+        # ml_collections names the nearest field on the message's second line.
+        message = str(error.args[0]).replace("\n", "; ").replace("Did you mean", "did you mean")
+        raise InputError(f"the config has no field {message}") from error
+    except OSError as error:
+        raise _explain_config(arguments) from error
+    if rest:
+        raise InputError(f"{rest[0]!r} is not a flag; write --config=... and --workdir=...")
+    if chosen is None:
+        raise InputError("--config is missing; write, for example, --config=configs/quickstart.py")
+    if not workdir.value:
+        raise InputError("--workdir is missing; name the directory of the run")
+    return chosen, workdir.value
+
+
+def _explain_config(arguments: list[str]) -> InputError:
+    """Finds what ml_collections wraps in a traceback: why a config file did not load."""
+    names = [word.partition("=")[2] for word in arguments if word.startswith("--config=")]
+    path, *argument = names[-1].split(":", 1) if names else ("",)
+    if not pathlib.Path(path).is_file():
+        return InputError(
+            f"the config {path!r} is not a file; name one such as configs/split_b0.py"
+        )
+    try:
+        runpy.run_path(path)["get_config"](*argument)
+    except InputError as error:
+        return error
+    except (KeyError, TypeError) as error:
+        return InputError(f"the config {path!r} has no usable get_config: {error}")
+    return InputError(f"the config {names[-1]!r} cannot be loaded")

@@ -1,0 +1,1 @@
+"""Images: drawing, reading, splitting, augmenting and batching them."""

@@ -1,0 +1,118 @@
+"""From prepared images to batches: decode, augment once, derive the small image, lay out the large.
+
+A batch is a dictionary of
+  image_low   uint8 [B, h, w, 3]                the whole image, small
+  image_high  uint8 [B, 2, 2, 3, H/2, W/2]      its polyphase planes (see ops.polyphase)
+  label       int32 [B]                         the index of the class
+  index       int32 [B]                         the image's place in the data set
+  mask        bool [B]                          False for the rows that fill up a last batch
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import grain
+import numpy as np
+
+from stochconv_jax.data.augment import augment, shrink
+from stochconv_jax.data.image_dataset import ImageDataset
+from stochconv_jax.errors import InputError
+from stochconv_jax.ops import polyphase
+
+Batch = dict[str, Any]
+
+STRIDES = (2, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """How images of a data set become batches.
+
+    Attributes:
+      dataset: the images.
+      low_size: (height, width) of the small image.
+      high: whether to lay out the large image; False for networks that do not look at it.
+      workers: reader processes; threads of this process where 0.
+    """
+
+    dataset: ImageDataset
+    low_size: tuple[int, int]
+    high: bool = True
+    workers: int = 0
+
+    def training_steps(self, batch_size: int) -> int:
+        """Returns the whole batches in one pass over the training split.
+
+        Raises:
+          InputError: there is not one.
+        """
+        images = len(self.dataset.indices("train"))
+        if images < batch_size:
+            raise InputError(
+                f"train.batch_size is {batch_size} and the training split has {images} images; "
+                "use a smaller batch or more images"
+            )
+        return images // batch_size
+
+    def training_batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[Batch]:
+        """Yields training batches without end, from step `first_step` on.
+
+        Each pass visits the images in an order of its own; the view of an image depends on (seed,
+        pass, index of the image) alone, so training continues exactly from any step.
+        """
+        indices = self.dataset.indices("train")
+
+        def load(position: int, index: np.int32) -> Batch:
+            # Shuffling and mapping see positions that run on over the passes.
+            rng = np.random.default_rng((seed, position // len(indices), int(index)))
+            return self._example(index, rng)
+
+        steps = grain.MapDataset.source(indices).shuffle(seed=seed).map_with_index(load)
+        batches = steps.batch(batch_size, drop_remainder=True).repeat()
+        yield from self._read(batches[first_step:])
+
+    def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        """Yields every image of a split exactly once, unaugmented, in the data set's order."""
+        indices = self.dataset.indices(split)
+        padding = np.full(-len(indices) % batch_size, -1, np.int32)
+        rows = np.concatenate([indices, padding])
+
+        def load(index: np.int32) -> Batch:
+            # A row that fills up the last batch repeats the first image, masked.
+            return {**self._example(max(index, indices[0])), "mask": index >= 0}
+
+        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size))
+
+    def _example(self, index: np.int32, rng: np.random.Generator | None = None) -> Batch:
+        image = decode(self.dataset.records[int(index)]["image"])
+        if rng is not None:
+            image = augment(image, rng)
+        example = {
+            "image_low": shrink(image, self.low_size),
+            "label": self.dataset.labels[index],
+            "index": np.int32(index),
+            "mask": np.True_,
+        }
+        if self.high:
+            example["image_high"] = polyphase(image, STRIDES)
+        return example
+
+    def _read(self, batches: grain.MapDataset) -> Iterator[Batch]:
+        threads = min(os.cpu_count() or 1, 16)
+        # Batches of large images are large: keep as many ready as there are readers, not hundreds.
+        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
+        reader = batches.to_iter_dataset(options)
+        if self.workers:
+            reader = reader.mp_prefetch(
+                grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
+            )
+        return iter(reader)
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Decodes JPEG bytes to uint8 RGB [H, W, 3]."""
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(image, np.uint8)

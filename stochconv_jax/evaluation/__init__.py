@@ -1,0 +1,1 @@
+"""Prediction with several samples, metrics and the report."""

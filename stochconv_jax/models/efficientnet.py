@@ -1,0 +1,155 @@
+"""EfficientNet as a backbone: a stem, seven stages of MBConv blocks and a head.
+
+Source: Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
+Networks", and the constants of its official implementation; B8 and L2 by the same rules.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+from flax import nnx
+from jax.typing import DTypeLike
+
+from stochconv_jax.models.mbconv import MBConv, PointwiseConv, batch_norm
+
+
+class Stage(NamedTuple):
+    """One row of the paper's table 1, before scaling."""
+
+    expand_ratio: int
+    kernel_size: int
+    strides: int
+    features: int
+    repeats: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 2),
+    Stage(6, 5, 2, 40, 2),
+    Stage(6, 3, 2, 80, 3),
+    Stage(6, 5, 1, 112, 3),
+    Stage(6, 5, 2, 192, 4),
+    Stage(6, 3, 1, 320, 1),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EfficientNet:
+    """A backbone scaled by width and depth.
+
+    Attributes:
+      width: factor on channels.
+      depth: factor on the blocks of each stage.
+      resolution: side in pixels of the images that it was tuned for.
+      dropout: rate before its dense layer that it was tuned with.
+      drop_connect: rate of the last block; it rises linearly with depth.
+    """
+
+    width: float
+    depth: float
+    resolution: int
+    dropout: float
+    drop_connect: float = 0.2
+
+    stem_kernel_size = (3, 3)
+    stem_strides = (2, 2)
+
+    @property
+    def stem_features(self) -> int:
+        """Channels of the stem."""
+        return self._scale_features(32)
+
+    @property
+    def head_features(self) -> int:
+        """Channels of the pooled features."""
+        return self._scale_features(1280)
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """Blocks of each stage."""
+        return tuple(math.ceil(stage.repeats * self.depth) for stage in STAGES)
+
+    def stage_features(self, stage: int) -> int:
+        """Channels that leave stage 1 to 7."""
+        return self._scale_features(STAGES[stage - 1].features)
+
+    def make_stem_activation(
+        self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> "NormSwish":
+        """Returns what follows the stem's convolution."""
+        return NormSwish(features, dtype=dtype, rngs=rngs)
+
+    def make_stage(
+        self, stage: int, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> nnx.List:
+        """Returns the blocks of stage 1 to 7, each with weights of its own."""
+        spec = STAGES[stage - 1]
+        features = self.stage_features(stage)
+        first = sum(self.repeats[: stage - 1])
+        blocks: nnx.List = nnx.List()
+        for repeat in range(self.repeats[stage - 1]):
+            blocks.append(
+                MBConv(
+                    in_features if repeat == 0 else features,
+                    features,
+                    expand_ratio=spec.expand_ratio,
+                    kernel_size=spec.kernel_size,
+                    strides=spec.strides if repeat == 0 else 1,
+                    drop_rate=self.drop_connect * (first + repeat) / sum(self.repeats),
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            )
+        return blocks
+
+    def make_head(self, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Head":
+        """Returns the last convolution and the pooling."""
+        return Head(in_features, self.head_features, dtype=dtype, rngs=rngs)
+
+    def _scale_features(self, features: int) -> int:
+        """Scales by width to the nearest multiple of 8, never more than 10% below."""
+        scaled = features * self.width
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+BACKBONES = {
+    "efficientnet_b0": EfficientNet(1.0, 1.0, 224, 0.2),
+    "efficientnet_b1": EfficientNet(1.0, 1.1, 240, 0.2),
+    "efficientnet_b2": EfficientNet(1.1, 1.2, 260, 0.3),
+    "efficientnet_b3": EfficientNet(1.2, 1.4, 300, 0.3),
+    "efficientnet_b4": EfficientNet(1.4, 1.8, 380, 0.4),
+    "efficientnet_b5": EfficientNet(1.6, 2.2, 456, 0.4),
+    "efficientnet_b6": EfficientNet(1.8, 2.6, 528, 0.5),
+    "efficientnet_b7": EfficientNet(2.0, 3.1, 600, 0.5),
+    "efficientnet_b8": EfficientNet(2.2, 3.6, 672, 0.5),
+    "efficientnet_l2": EfficientNet(4.3, 5.3, 800, 0.5),
+    # Ours, not published: half of B0's width and depth, for tests and the quickstart.
+    "efficientnet_tiny": EfficientNet(0.5, 0.5, 112, 0.2),
+}
+
+
+class NormSwish(nnx.Module):
+    """BatchNorm, then swish."""
+
+    def __init__(self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.norm = batch_norm(features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Maps [B, H, W, features] to the same shape; `train` uses the batch's statistics."""
+        return jax.nn.silu(self.norm(x, use_running_average=not train))
+
+
+class Head(nnx.Module):
+    """The last 1x1 convolution, BatchNorm, swish and the mean over positions: -> [B, features]."""
+
+    def __init__(self, in_features: int, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.conv = PointwiseConv(in_features, features, dtype=dtype, rngs=rngs)
+        self.activation = NormSwish(features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Maps [B, H, W, in_features] to [B, features]; `train` uses the batch's statistics."""
+        return self.activation(self.conv(x), train).mean(axis=(1, 2))

@@ -1,0 +1,1 @@
+"""Losses, the training step, the loop around it and its checkpoints."""

@@ -1,0 +1,78 @@
+"""The record of a run: metrics.csv, TensorBoard events and curves.png, made from the same rows."""
+
+import csv
+import math
+import pathlib
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from tensorboardX import SummaryWriter
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "train_auc",
+    "val_auc",
+    "seconds",
+    "images_per_second",
+)
+
+
+class History:
+    """Writes a run's record into `workdir`; use as a context."""
+
+    def __init__(self, workdir: pathlib.Path):
+        self.workdir = workdir
+        self.events = SummaryWriter(str(workdir), write_to_disk=True)
+        self.written = 0
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.events.close()
+
+    def write(self, rows: list[dict[str, float]]) -> None:
+        """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
+        if not rows:
+            return
+        part = self.workdir / "metrics.csv.part"
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        part.replace(self.workdir / "metrics.csv")
+        for row in rows[self.written :]:
+            for name in COLUMNS[1:]:
+                self.events.add_scalar(name, row[name], row["epoch"])
+        self.written = len(rows)
+        self.events.flush()
+        plot_curves(rows).savefig(self.workdir / "curves.png", dpi=120)
+
+
+def plot_curves(rows: list[dict[str, float]]) -> Figure:
+    """Draws loss and ROC AUC over epochs, of training and of validation."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss_axes, auc_axes = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    for axes, name, label in (
+        (loss_axes, "loss", "cross-entropy (nats)"),
+        (auc_axes, "auc", "area under the ROC curve"),
+    ):
+        # Two colours of the Okabe-Ito palette, apart in shape and dash as well.
+        axes.plot(
+            epochs, [row[f"train_{name}"] for row in rows], "o-", c="#E69F00", label="training"
+        )
+        axes.plot(
+            epochs, [row[f"val_{name}"] for row in rows], "s--", c="#0072B2", label="validation"
+        )
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    scored = [row for row in rows if not math.isnan(row["val_auc"])]
+    if scored:
+        best = max(scored, key=lambda row: row["val_auc"])
+        auc_axes.set_title(f"best validation AUC {best['val_auc']:.4f}, epoch {best['epoch']}")
+    return figure

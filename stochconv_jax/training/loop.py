@@ -1,0 +1,166 @@
+"""Training from a config to a directory of checkpoints, metrics and curves.
+
+The order of an epoch is a contract: its steps; validation; the checkpoint, which carries the rows
+of metrics; then the files that are made from those rows. Whenever a run is killed, the same command
+goes on from its latest checkpoint as if nothing had happened.
+"""
+
+import math
+import pathlib
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from stochconv_jax.checkpoints import Checkpoints, Progress, check_config, save_config
+from stochconv_jax.data.load import load_dataset
+from stochconv_jax.data.pipeline import Batch, Pipeline
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.metrics import log_loss, roc_auc
+from stochconv_jax.evaluation.predict import Predict, make_mesh, make_predict, predict_all
+from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.training.history import History
+from stochconv_jax.training.optimizer import make_optimizer
+from stochconv_jax.training.step import (
+    StepMetrics,
+    TrainState,
+    TrainStep,
+    create_state,
+    make_train_step,
+)
+
+
+def train(config: ConfigDict, workdir: str) -> None:
+    """Trains until `train.epochs`, from the latest checkpoint in `workdir` where there is one.
+
+    Leaves config.json, checkpoints/, metrics.csv, TensorBoard events and curves.png.
+
+    Raises:
+      InputError: a field or the data is not usable, `workdir` was made with another config, or the
+        loss is no longer finite.
+    """
+    directory = pathlib.Path(workdir)
+    check_config(config, directory)
+    run = _Run(config)
+    save_config(config, directory)
+    with Checkpoints(directory) as checkpoints, History(directory) as history:
+        state, progress = run.restore(checkpoints)
+        history.write(progress.history)
+        if progress.history:
+            print(f"continuing after epoch {len(progress.history)}", flush=True)
+        batches = run.pipeline.training_batches(config.train.batch_size, config.seed, progress.step)
+        for epoch in range(len(progress.history) + 1, config.train.epochs + 1):
+            state, row = run.epoch(epoch, state, progress.step, batches)
+            progress = Progress(progress.step + run.steps, [*progress.history, row])
+            model = (state.parameters, state.batch_stats)
+            checkpoints.save(model, state.optimizer, progress, row["val_auc"])
+            history.write(progress.history)
+            print(_describe(row, config.train.epochs), flush=True)
+
+
+class _Run:
+    """What stays the same from epoch to epoch."""
+
+    def __init__(self, config: ConfigDict):
+        self.config = config
+        self.mesh = make_mesh()
+        if config.train.batch_size % self.mesh.size:
+            raise InputError(
+                f"train.batch_size is {config.train.batch_size}, which does not divide over "
+                f"{self.mesh.size} devices; use a multiple"
+            )
+        dataset = load_dataset(config.data)
+        self.num_outputs = dataset.num_outputs
+        self.pipeline = Pipeline(
+            dataset,
+            tuple(config.data.low_size),
+            high="stochastic" in config.model.branches,
+            workers=config.data.workers,
+        )
+        whole_pass = self.pipeline.training_steps(config.train.batch_size)
+        self.steps = config.train.steps_per_epoch or whole_pass
+        dataset.indices("validation")
+        abstract = model_from_config(config, self.num_outputs, abstract=True)
+        self.optimizer = make_optimizer(config.train, self.steps)
+        self.predict: Predict = make_predict(abstract, self.mesh, samples=1)
+        self.train_step: TrainStep = make_train_step(abstract, self.optimizer, self.mesh)
+        self.train_key, self.validation_key = jax.random.split(jax.random.key(config.seed))
+
+    def restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
+        """Returns the latest state, or a fresh one, on every device."""
+        model = model_from_config(self.config, self.num_outputs)
+        state = create_state(model, self.optimizer)
+        restored = checkpoints.restore_latest(state[:2], state.optimizer)
+        progress = Progress(0, [])
+        if restored is not None:
+            (parameters, batch_stats), optimizer, progress = restored
+            state = TrainState(parameters, batch_stats, optimizer)
+        replicated = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
+        return jax.device_put(state, replicated), progress
+
+    def epoch(
+        self, epoch: int, state: TrainState, first_step: int, batches: Iterator[Batch]
+    ) -> tuple[TrainState, dict[str, float]]:
+        """Trains and validates once; returns the new state and the epoch's row of metrics."""
+        start = time.perf_counter()
+        steps: list[tuple[StepMetrics, np.ndarray]] = []
+        losses: list[float] = []
+        images = self.config.train.batch_size
+        title = f"epoch {epoch}/{self.config.train.epochs}"
+        with tqdm(total=self.steps * images, desc=title, unit="image", leave=False) as bar:
+            for step in range(first_step, first_step + self.steps):
+                batch = next(batches)
+                key = jax.random.fold_in(self.train_key, step)
+                state, metrics = self.train_step(state, batch, key)
+                steps.append((metrics, batch["label"]))
+                # One step late, so that the device works while the next batch is read.
+                for late, _ in steps[len(losses) : -1]:
+                    losses.append(self._finite_loss(late, epoch))
+                bar.set_postfix(
+                    loss=f"{np.mean(losses[-20:]):.4f}" if losses else "", refresh=False
+                )
+                bar.update(images)
+            losses.append(self._finite_loss(steps[-1][0], epoch))
+        seconds = time.perf_counter() - start
+        validation_loss, validation_auc = self._validate(state)
+        seen = np.concatenate([np.asarray(metrics.probabilities) for metrics, _ in steps])
+        return state, {
+            "epoch": epoch,
+            "train_loss": float(np.mean(losses)),
+            "val_loss": validation_loss,
+            "train_auc": roc_auc(np.concatenate([labels for _, labels in steps]), seen),
+            "val_auc": validation_auc,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(self.steps * images / seconds, 3),
+        }
+
+    def _finite_loss(self, metrics: StepMetrics, epoch: int) -> float:
+        loss = float(metrics.loss)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} in epoch {epoch}; lower train.learning_rate "
+                f"({self.config.train.learning_rate}) and start with a new --workdir"
+            )
+        return loss
+
+    def _validate(self, state: TrainState) -> tuple[float, float]:
+        """Returns the validation split's loss and AUC with one window sample an image."""
+        rows = -(-self.config.eval.batch_size // self.mesh.size) * self.mesh.size
+        batches = self.pipeline.evaluation_batches("validation", rows)
+        model = (state.parameters, state.batch_stats)
+        predictions = predict_all(self.predict, model, batches, self.validation_key)
+        mean = predictions.samples.mean(axis=1)
+        return log_loss(predictions.labels, mean), roc_auc(predictions.labels, mean)
+
+
+def _describe(row: dict[str, float], epochs: int) -> str:
+    left = time.strftime("%H:%M:%S", time.gmtime((epochs - row["epoch"]) * row["seconds"]))
+    return (
+        f"epoch {row['epoch']}/{epochs}  "
+        f"loss {row['train_loss']:.4f} (validation {row['val_loss']:.4f})  "
+        f"AUC {row['train_auc']:.4f} (validation {row['val_auc']:.4f})  "
+        f"{row['images_per_second']:.1f} images/s  {left} left"
+    )

@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+from parity import keras_twin
+from test_efficientnet import OFFICIAL, abstract, count_parameters
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_parameter_counts_are_the_official_ones(name):
+    model = abstract(f"efficientnet_{name}", branches=("global",), num_outputs=1000)
+    assert count_parameters(model) == OFFICIAL[name]
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_logits_equal_keras(number):
+    expected, actual = keras_twin(
+        f"EfficientNetB{number}", f"efficientnet_b{number}", size=128 + number
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -1,0 +1,96 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from parity import keras_twin
+
+from stochconv_jax.models import BACKBONES, TwoBranchNetwork, create_model
+
+
+def count_parameters(model):
+    return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def abstract(backbone="efficientnet_b0", **arguments):
+    return nnx.eval_shape(
+        lambda: TwoBranchNetwork(BACKBONES[backbone], rngs=nnx.Rngs(0), **arguments)
+    )
+
+
+# Trainable parameters with 1,000 classes, as the official implementation prints them.
+OFFICIAL = {
+    "b0": 5_288_548,
+    "b1": 7_794_184,
+    "b2": 9_109_994,
+    "b3": 12_233_232,
+    "b4": 19_341_616,
+    "b5": 30_389_784,
+    "b6": 43_040_704,
+    "b7": 66_347_960,
+    "b8": 87_413_142,
+    "l2": 480_309_308,
+}
+
+
+@pytest.mark.parametrize("name", ["b0", "b4", "b7"])
+def test_parameter_counts_are_the_official_ones(name):
+    model = abstract(f"efficientnet_{name}", branches=("global",), num_outputs=1000)
+    assert count_parameters(model) == OFFICIAL[name]
+
+
+def test_b0_equals_keras():
+    expected, actual = keras_twin("EfficientNetB0", "efficientnet_b0", size=224)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_every_block_owns_its_weights():
+    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, join="head", output_size=(16, 16))
+    leaves = [np.array(leaf) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
+    kernels = [leaf for leaf in leaves if leaf.std() > 0]
+    assert len(kernels) > 50
+    assert len({leaf.tobytes() for leaf in kernels}) == len(kernels)
+
+
+def test_initial_parameters_follow_the_published_distributions():
+    model = create_model(BACKBONES["efficientnet_b0"], seed=0, branches=("global",))
+    block = model.branches[0].stages.stages[5][1]
+    assert np.std(block.expand.kernel[...]) == pytest.approx((2 / 1152) ** 0.5, rel=0.02)
+    assert np.std(block.depthwise.kernel[...]) == pytest.approx((2 / 25) ** 0.5, rel=0.02)
+    reduce = block.squeeze_excitation.reduce
+    assert np.std(reduce.kernel[...]) == pytest.approx((2 / 48) ** 0.5, rel=0.02)
+    assert not reduce.bias[...].any()
+    stem = model.branches[0].conv.conv.kernel[...]
+    assert np.std(stem) == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.1)
+    assert 0.03 < np.abs(model.classifier.kernel[...]).max() <= 1000**-0.5
+
+
+def test_drop_connect_rises_linearly_with_depth():
+    model = abstract(branches=("global",))
+    rates = [block.drop_rate for stage in model.branches[0].stages.stages for block in stage]
+    np.testing.assert_allclose(rates, 0.2 * np.arange(16) / 16)
+
+
+def test_drop_connect_drops_whole_blocks_and_keeps_the_mean():
+    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
+    block = next(b for stage in model.branches[0].stages.stages for b in stage if b.residual)
+    block.drop_rate = 0.5
+    x = jax.random.normal(jax.random.key(0), (2, 4, 4, block.project.out_features))
+    dropped, kept = block(x, jnp.array([0.1, 0.9])) - x
+    assert not dropped.any()
+    assert kept.any()
+    block.drop_rate = 0.0
+    whole = (block(x, jnp.array([0.1, 0.9])) - x)[1]
+    np.testing.assert_allclose(kept, whole * 2, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_keeps_a_hundredth_of_each_batch():
+    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
+    norm = model.branches[0].activation.norm
+    x = jax.random.normal(jax.random.key(0), (8, 4, 4, norm.num_features)) * 3 + 5
+    out = norm(x, use_running_average=False)
+    np.testing.assert_allclose(norm.mean[...], 0.01 * x.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(norm.var[...], 0.99 + 0.01 * x.var((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(
+        out, (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-3), rtol=1e-3, atol=1e-4
+    )

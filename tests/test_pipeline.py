@@ -1,0 +1,86 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
+from stochconv_jax.data.pipeline import Pipeline, decode
+from stochconv_jax.errors import InputError
+
+
+def make_dataset(count=23, validation=7, size=(32, 48)):
+    rng = np.random.default_rng(0)
+    records = [
+        {"image": encode(rng.integers(0, 256, (*size, 3)).astype(np.uint8))} for _ in range(count)
+    ]
+    examples = tuple(Example(f"i{n}", "ab"[n % 2], "", "") for n in range(count))
+    splits = np.array(["validation"] * validation + ["train"] * (count - validation))
+    return ImageDataset(records, examples, ("a", "b"), splits)
+
+
+def collect(batches, count):
+    return list(itertools.islice(batches, count))
+
+
+def test_training_continues_exactly_from_any_step():
+    pipeline = Pipeline(make_dataset(), (8, 12))
+    straight = collect(pipeline.training_batches(5, seed=1, first_step=0), 9)
+    resumed = collect(pipeline.training_batches(5, seed=1, first_step=4), 5)
+    for one, other in zip(straight[4:], resumed, strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_pass_visits_images_once_and_the_next_one_sees_them_otherwise():
+    pipeline = Pipeline(make_dataset(), (8, 12))
+    assert pipeline.training_steps(5) == 3
+    batches = collect(pipeline.training_batches(5, seed=1, first_step=0), 6)
+    first, second = (
+        np.concatenate([b["index"] for b in part]) for part in (batches[:3], batches[3:])
+    )
+    assert len(set(first)) == len(set(second)) == 15
+    assert set(first) | set(second) <= set(range(7, 23))
+    assert (first != second).any()
+    views = {}
+    for number, batch in enumerate(batches):
+        for index, image in zip(batch["index"], batch["image_low"], strict=True):
+            views.setdefault(index, {})[number // 3] = image
+    twice = [view for view in views.values() if len(view) == 2]
+    assert len(twice) > 10
+    assert all((view[0] != view[1]).any() for view in twice)
+
+
+def test_another_seed_gives_another_order():
+    pipeline = Pipeline(make_dataset(), (8, 12))
+    orders = [next(pipeline.training_batches(16, seed, 0))["index"] for seed in (1, 2)]
+    assert (orders[0] != orders[1]).any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
+def test_evaluation_counts_every_image_once_unaugmented(batch_size):
+    dataset = make_dataset()
+    batches = list(Pipeline(dataset, (8, 12)).evaluation_batches("validation", batch_size))
+    assert all(len(batch["mask"]) == batch_size for batch in batches)
+    kept = np.concatenate([batch["index"][batch["mask"]] for batch in batches])
+    np.testing.assert_array_equal(kept, np.arange(7))
+    image = decode(dataset.records[0]["image"])
+    planes = batches[0]["image_high"][0]
+    assert planes.shape == (2, 2, 3, 16, 24)
+    np.testing.assert_array_equal(planes[1, 0, 2], image[1::2, ::2, 2])
+
+
+def test_the_small_image_is_the_large_one_shrunk():
+    batch = next(Pipeline(make_dataset(size=(64, 64)), (16, 16)).training_batches(16, 0, 0))
+    large = batch["image_high"].astype(float).mean(axis=(1, 2, 3))
+    coarse = large.reshape(16, 16, 2, 16, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(batch["image_low"].mean(axis=-1), coarse, atol=1)
+
+
+def test_the_large_image_is_left_out_where_nobody_looks_at_it():
+    batch = next(Pipeline(make_dataset(), (8, 12), high=False).training_batches(4, 0, 0))
+    assert set(batch) == {"image_low", "label", "index", "mask"}
+
+
+def test_a_batch_larger_than_the_split_is_refused():
+    with pytest.raises(InputError, match=r"train.batch_size is 17 and the training split has 16"):
+        Pipeline(make_dataset(), (8, 12)).training_steps(17)

@@ -1,0 +1,81 @@
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
+from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict, predict_all
+from stochconv_jax.models import BACKBONES, create_model
+
+KEY = jax.random.key(1)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    rng = np.random.default_rng(0)
+    records = [
+        {"image": encode(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8))} for _ in range(11)
+    ]
+    examples = tuple(Example(f"i{n}", "abc"[n % 3], "", "") for n in range(11))
+    splits = np.array(["train", *["validation"] * 9, "train"])
+    return ImageDataset(records, examples, ("a", "b", "c"), splits)
+
+
+def make_model(**arguments):
+    return create_model(
+        BACKBONES["efficientnet_tiny"], seed=0, num_outputs=3, output_size=(16, 16), **arguments
+    )
+
+
+def predict(model, dataset, batch_size, devices=1, samples=3):
+    mesh = jax.make_mesh(
+        (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
+    )
+    state = tuple(nnx.state(model, nnx.Param, nnx.BatchStat))
+    batches = Pipeline(dataset, (32, 32)).evaluation_batches("validation", batch_size)
+    return predict_all(make_predict(model, mesh, samples), state, batches, KEY)
+
+
+@pytest.mark.parametrize("join", ["stem", "head"])
+def test_samples_are_whole_passes_with_other_windows(dataset, join):
+    """The global branch is computed once, which must change nothing."""
+    model = make_model(join=join)
+    predictions = predict(model, dataset, batch_size=9)
+    (batch,) = Pipeline(dataset, (32, 32)).evaluation_batches("validation", 9)
+
+    @nnx.jit
+    def whole_pass(model, batch, key):
+        corners = model.sample_windows(key, batch["image_high"], batch["index"])
+        features = [
+            model.branch_features(number, batch["image_low"], batch["image_high"], corners)
+            for number in range(2)
+        ]
+        return jax.nn.softmax(model.classify(features))
+
+    for sample in range(3):
+        expected = whole_pass(model, batch, jax.random.fold_in(KEY, sample))
+        np.testing.assert_allclose(predictions.samples[:, sample], expected, rtol=1e-4, atol=1e-6)
+    assert (predictions.samples[:, 0] != predictions.samples[:, 1]).any(axis=1).all()
+
+
+@pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (9, 1), (4, 4), (8, 2), (12, 4)])
+def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, batch_size, devices):
+    model = make_model()
+    expected = predict(model, dataset, batch_size=9)
+    actual = predict(model, dataset, batch_size, devices)
+    np.testing.assert_array_equal(actual.indices, np.arange(1, 10))
+    np.testing.assert_array_equal(actual.labels, np.arange(1, 10) % 3)
+    np.testing.assert_allclose(actual.samples, expected.samples, rtol=1e-4, atol=1e-6)
+
+
+def test_evaluation_repeats_to_the_bit(dataset):
+    model = make_model()
+    first, again = predict(model, dataset, 4), predict(model, dataset, 4)
+    np.testing.assert_array_equal(first.samples, again.samples)
+
+
+def test_a_network_without_a_stochastic_branch_has_one_sample(dataset):
+    predictions = predict(make_model(branches=("global",)), dataset, 9, samples=5)
+    assert predictions.samples.shape == (9, 1, 3)
+    np.testing.assert_allclose(predictions.samples.sum(axis=-1), 1, rtol=1e-5)

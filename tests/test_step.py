@@ -1,0 +1,70 @@
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from stochconv_jax.evaluation.predict import DATA_AXIS
+from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.ops import polyphase
+from stochconv_jax.training.step import create_state, cross_entropy, make_train_step
+
+
+def make_batch(step, size=8):
+    rng = np.random.default_rng(step)
+    high = rng.integers(0, 256, (size, 64, 64, 3)).astype(np.uint8)
+    return {
+        "image_low": high[:, ::2, ::2],
+        "image_high": polyphase(high, (2, 2)),
+        "label": rng.integers(0, 2, size).astype(np.int32),
+        "index": rng.permutation(100)[:size].astype(np.int32),
+        "mask": np.ones(size, bool),
+    }
+
+
+def train_on(devices, steps=2):
+    mesh = jax.make_mesh(
+        (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
+    )
+    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, output_size=(16, 16))
+    # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
+    optimizer = optax.sgd(0.05)
+    state, step = create_state(model, optimizer), make_train_step(model, optimizer, mesh)
+    losses = []
+    for number in range(steps):
+        key = jax.random.fold_in(jax.random.key(3), number)
+        state, metrics = step(state, make_batch(number), key)
+        losses.append(float(metrics.loss))
+    return state, losses, np.array(metrics.probabilities)
+
+
+def test_four_devices_make_the_same_step_as_one():
+    assert jax.device_count() == 4
+    (one, one_losses, one_seen), (four, four_losses, four_seen) = train_on(1), train_on(4)
+    np.testing.assert_allclose(four_losses, one_losses, rtol=1e-4)
+    np.testing.assert_allclose(four_seen, one_seen, rtol=1e-2, atol=1e-3)
+    start = create_model(BACKBONES["efficientnet_tiny"], seed=0, output_size=(16, 16))
+    flat = [
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parameters)])
+        for parameters in (one.parameters, four.parameters, nnx.state(start, nnx.Param))
+    ]
+    moved = np.linalg.norm(flat[0] - flat[2])
+    assert np.linalg.norm(flat[0] - flat[1]) < 1e-3 * moved
+    for first, second in zip(
+        jax.tree.leaves(one.batch_stats), jax.tree.leaves(four.batch_stats), strict=True
+    ):
+        np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    (one, *_), (other, *_) = train_on(1), train_on(1)
+    for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_cross_entropy_is_binary_for_one_output_and_softmax_for_several():
+    logits, labels = np.array([[2.0], [-1.0]]), np.array([1, 0])
+    expected = [np.log1p(np.exp(-2.0)), np.log1p(np.exp(-1.0))]
+    assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-5)
+    both = np.concatenate([np.zeros((2, 1)), logits], axis=1)
+    assert cross_entropy(both, labels) == pytest.approx(expected, rel=1e-5)

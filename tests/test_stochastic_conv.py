@@ -1,0 +1,198 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.test_util import check_grads
+
+from stochconv_jax.ops import (
+    polyphase,
+    sample_windows,
+    stochastic_conv,
+    stochastic_conv_polyphase,
+    window_size,
+)
+
+
+def readable_stochastic_conv(images, kernel, corners, output_size, strides):
+    """The layer as its definition reads: cut out each window, then convolve it."""
+    height, width = window_size(output_size, kernel.shape[:2], strides)
+    corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
+
+    def one_kernel(image, corner, weights):
+        window = lax.dynamic_slice(image, (*corner, 0), (height, width, image.shape[-1]))
+        return lax.conv_general_dilated(
+            window[None].astype(weights.dtype),
+            weights[..., None],
+            strides,
+            "VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )[0, ..., 0]
+
+    over_kernels = jax.vmap(one_kernel, in_axes=(None, 0, -1), out_axes=-1)
+    return jax.vmap(over_kernels, in_axes=(0, 0, None))(images, corners, kernel)
+
+
+def naive_stochastic_conv(images, kernel, corners, output_size, strides):
+    """Four nested loops in NumPy, for the readable form itself."""
+    kernel_height, kernel_width, _, kernels = kernel.shape
+    out = np.zeros((len(images), *output_size, kernels))
+    for b, k, y, x in np.ndindex(len(images), kernels, *output_size):
+        row, column = corners[b, k // (kernels // corners.shape[1])]
+        top, left = row + y * strides[0], column + x * strides[1]
+        patch = images[b, top : top + kernel_height, left : left + kernel_width]
+        out[b, y, x, k] = (patch * kernel[..., k]).sum()
+    return out
+
+
+CASES = {
+    "paper": ((33, 40), (3, 3), (2, 2), (6, 5), 8),
+    "odd image, one window": ((31, 37), (3, 3), (2, 2), (6, 5), 1),
+    "stride 1": ((20, 20), (3, 3), (1, 1), (7, 9), 4),
+    "large kernel, uneven strides": ((40, 41), (7, 5), (2, 3), (5, 4), 2),
+    "stride over kernel": ((40, 40), (2, 2), (4, 3), (4, 4), 8),
+    "window fills the image": ((13, 13), (3, 3), (2, 2), (6, 6), 8),
+}
+
+
+def make_case(name, dtype=np.float32):
+    size, kernel_size, strides, output_size, windows = CASES[name]
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, *size, 3)).astype(dtype)
+    kernel = rng.normal(size=(*kernel_size, 3, 8)).astype(np.float32)
+    corners = sample_windows(
+        jax.random.key(1), 3, windows, size, window_size(output_size, kernel_size, strides)
+    )
+    return images, kernel, corners, output_size, strides
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_readable_form_equals_naive_loop(name):
+    images, kernel, corners, *geometry = make_case(name)
+    expected = naive_stochastic_conv(images, kernel, np.array(corners), *geometry)
+    actual = readable_stochastic_conv(images, kernel, corners, *geometry)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("name", CASES)
+def test_fast_form_equals_readable_form(name, dtype):
+    images, kernel, corners, *geometry = make_case(name, dtype)
+    expected = readable_stochastic_conv(images, kernel, corners, *geometry)
+    actual = jax.jit(stochastic_conv, static_argnums=(3, 4))(images, kernel, corners, *geometry)
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_equal_readable_forms(name):
+    images, kernel, corners, *geometry = make_case(name)
+    images = images / 255
+
+    def loss(form):
+        return lambda images, kernel: jnp.sin(form(images, kernel, corners, *geometry)).sum()
+
+    expected = jax.grad(loss(readable_stochastic_conv), (0, 1))(images, kernel)
+    actual = jax.jit(jax.grad(loss(stochastic_conv), (0, 1)))(images, kernel)
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_gradients_equal_finite_differences():
+    images, kernel, corners, *geometry = make_case("paper")
+    check_grads(
+        lambda images, kernel: stochastic_conv(images, kernel, corners, *geometry),
+        (images / 255, kernel),
+        order=1,
+        modes=["rev"],
+        rtol=1e-2,
+        atol=1e-2,
+    )
+
+
+def test_kernel_gradient_on_integer_planes_equals_that_on_float_planes():
+    images, kernel, corners, *geometry = make_case("stride 1", np.uint8)
+
+    def gradient(images):
+        planes = polyphase(images, geometry[1])
+        return jax.grad(
+            lambda kernel: (
+                stochastic_conv_polyphase(planes, kernel, corners, *geometry) ** 2
+            ).sum()
+        )(kernel)
+
+    np.testing.assert_allclose(
+        gradient(images), gradient(images.astype(np.float32)), rtol=1e-5, atol=1e-2
+    )
+
+
+def test_image_gradient_is_zero_outside_the_windows():
+    images, kernel, corners, output_size, strides = make_case("paper")
+    height, width = window_size(output_size, kernel.shape[:2], strides)
+    gradient = jax.grad(
+        lambda images: stochastic_conv(images, kernel, corners, output_size, strides).sum()
+    )(images)
+    inside = np.zeros(images.shape[:3], bool)
+    for b, g in np.ndindex(*corners.shape[:2]):
+        row, column = np.array(corners[b, g])
+        inside[b, row : row + height, column : column + width] = True
+    assert not inside.all()
+    assert inside.any()
+    assert not np.array(gradient)[~inside].any()
+    assert np.array(gradient)[inside].any(axis=-1).mean() > 0.9
+
+
+def test_neighbouring_kernels_share_a_window():
+    images, kernel, _, output_size, strides = make_case("paper")
+    shared = jnp.array([[[0, 0], [5, 7]]] * 3)
+    repeated = jnp.repeat(shared, 4, axis=1)
+    np.testing.assert_array_equal(
+        stochastic_conv(images, kernel, shared, output_size, strides),
+        stochastic_conv(images, kernel, repeated, output_size, strides),
+    )
+
+
+def test_batched_form_for_accelerators_equals_the_cpus_loop(monkeypatch):
+    images, kernel, corners, *geometry = make_case("paper")
+
+    def value_and_gradients():
+        return jax.value_and_grad(
+            lambda images, kernel: jnp.sin(
+                stochastic_conv(images, kernel, corners, *geometry)
+            ).sum(),
+            (0, 1),
+        )(images / 255, kernel)
+
+    expected = value_and_gradients()
+    monkeypatch.setattr(lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+    for one, other in zip(
+        jax.tree.leaves(value_and_gradients()), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_polyphase_holds_every_stride_th_pixel_in_numpy_and_jax():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3)).astype(np.uint8)
+    planes = polyphase(images, (2, 3))
+    assert isinstance(planes, np.ndarray)
+    assert planes.dtype == np.uint8
+    assert planes.shape == (2, 2, 3, 3, 4, 4)
+    assert planes.flags.c_contiguous
+    for i, j, c in np.ndindex(2, 3, 3):
+        np.testing.assert_array_equal(planes[:, i, j, c], images[:, i::2, j::3, c])
+    on_device = polyphase(jnp.asarray(images), (2, 3))
+    assert isinstance(on_device, jax.Array)
+    np.testing.assert_array_equal(on_device, planes)
+
+
+def test_shapes_that_do_not_fit_are_refused_by_name():
+    images, kernel, corners, *geometry = make_case("paper")
+    with pytest.raises(ValueError, match="3 windows do not divide 8 kernels"):
+        stochastic_conv(images, kernel, corners[:, :3], *geometry)
+    with pytest.raises(ValueError, match=r"expected \[kh, kw, 3, K\]"):
+        stochastic_conv(images, kernel[:, :, :2], corners, *geometry)
+    with pytest.raises(ValueError, match=r"corners are \(2, 8, 2\)"):
+        stochastic_conv(images, kernel, corners[:2], *geometry)
+    with pytest.raises(ValueError, match="33x40 do not divide by strides 2x2"):
+        polyphase(images, (2, 2))

@@ -1,0 +1,61 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from stochconv_jax.ops import sample_windows, window_size
+
+
+def test_window_size_is_the_papers():
+    assert window_size((112, 112), (3, 3), (2, 2)) == (225, 225)
+    assert window_size((10, 20), (7, 5), (2, 3)) == (25, 62)
+
+
+def test_corners_are_uniform_over_every_valid_position():
+    corners = np.array(sample_windows(jax.random.key(0), 2000, 8, (20, 16), (12, 10)))
+    assert corners.shape == (2000, 8, 2)
+    assert corners.dtype == np.int32
+    positions = corners[..., 0] * 7 + corners[..., 1]
+    counts = np.bincount(positions.ravel(), minlength=63)
+    assert counts.shape == (63,)
+    assert corners[..., 1].max() == 6
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_a_window_as_large_as_the_image_has_one_position():
+    assert not sample_windows(jax.random.key(0), 3, 2, (9, 9), (9, 9)).any()
+
+
+def test_diagonal_windows_reach_both_ends_of_the_diagonal():
+    square = np.array(
+        sample_windows(jax.random.key(1), 500, 4, (20, 20), (15, 15), axes="diagonal")
+    )
+    assert (square[..., 0] == square[..., 1]).all()
+    assert set(square[..., 0].ravel()) == set(range(6))
+    wide = np.array(sample_windows(jax.random.key(1), 500, 4, (20, 40), (15, 15), axes="diagonal"))
+    assert wide[..., 0].max() == 5
+    assert wide[..., 1].max() == 25
+    assert wide.min() == 0
+    assert np.corrcoef(wide[..., 0].ravel(), wide[..., 1].ravel())[0, 1] > 0.95
+
+
+def test_per_batch_windows_are_shared_by_all_images_but_not_by_kernels():
+    corners = sample_windows(jax.random.key(2), 5, 16, (90, 90), (15, 15), per_image=False)
+    assert (corners == corners[:1]).all()
+    assert len(np.unique(np.array(corners[0]), axis=0)) > 10
+
+
+def test_an_images_windows_depend_on_its_index_and_not_on_its_batch():
+    key, arguments = jax.random.key(3), (6, (64, 64), (15, 15))
+    whole = sample_windows(key, 8, *arguments)
+    part = sample_windows(key, 3, *arguments, image_index=jnp.array([6, 1, 7]))
+    np.testing.assert_array_equal(part, whole[jnp.array([6, 1, 7])])
+    assert not (whole[0] == whole[1]).all()
+
+
+def test_what_does_not_fit_is_refused_by_name():
+    with pytest.raises(ValueError, match="225x225 pixels does not fit into an image of 224x300"):
+        sample_windows(jax.random.key(0), 1, 1, (224, 300), (225, 225))
+    with pytest.raises(ValueError, match="axes is 'both'"):
+        sample_windows(jax.random.key(0), 1, 1, (24, 30), (5, 5), axes="both")
