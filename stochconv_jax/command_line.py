@@ -33,12 +33,17 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
     """
     values = flags.FlagValues()
     config = config_flags.DEFINE_config_file(
-        "config", help_string="file of the config, with :argument", flag_values=values
+        "config",
+        help_string="file of the config, with :argument",
+        flag_values=values,
+        sys_argv=arguments,
     )
     workdir = flags.DEFINE_string("workdir", None, "directory of the run", flag_values=values)
     try:
         rest = values(arguments)[1:]
         chosen = config.value
+        if chosen is not None:
+            chosen.lock()  # a config that did not load raises when it is touched
     except flags.Error as error:
         raise InputError(f"the command cannot be read: {error}") from error
     except (AttributeError, KeyError) as error:

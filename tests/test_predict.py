@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from stochconv_jax.data.augment import shrink
 from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
 from stochconv_jax.data.pipeline import Pipeline
 from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict, predict_all
@@ -23,9 +24,22 @@ def dataset():
 
 
 def make_model(**arguments):
-    return create_model(
-        BACKBONES["efficientnet_tiny"], seed=0, num_outputs=3, output_size=(16, 16), **arguments
+    """A network whose running statistics fit such images, so that its predictions differ."""
+    model = create_model(
+        BACKBONES["efficientnet_tiny"],
+        seed=0,
+        num_outputs=3,
+        output_size=(16, 16),
+        batch_norm_momentum=0.0,
+        **arguments,
     )
+    noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3)).astype(np.uint8)
+    nnx.jit(lambda model: model(shrunk(noise), noise, KEY, train=True))(model)
+    return model
+
+
+def shrunk(images):
+    return np.stack([shrink(image, (32, 32)) for image in images])
 
 
 def predict(model, dataset, batch_size, devices=1, samples=3):
@@ -56,12 +70,12 @@ def test_samples_are_whole_passes_with_other_windows(dataset, join):
     for sample in range(3):
         expected = whole_pass(model, batch, jax.random.fold_in(KEY, sample))
         np.testing.assert_allclose(predictions.samples[:, sample], expected, rtol=1e-4, atol=1e-6)
-    assert (predictions.samples[:, 0] != predictions.samples[:, 1]).any(axis=1).all()
+    assert (np.ptp(predictions.samples, axis=1) > 1e-4).any(axis=1).all()
 
 
-@pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (9, 1), (4, 4), (8, 2), (12, 4)])
+@pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (8, 2), (12, 4)])
 def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, batch_size, devices):
-    model = make_model()
+    model = make_model(join="stem")
     expected = predict(model, dataset, batch_size=9)
     actual = predict(model, dataset, batch_size, devices)
     np.testing.assert_array_equal(actual.indices, np.arange(1, 10))
@@ -70,7 +84,7 @@ def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, bat
 
 
 def test_evaluation_repeats_to_the_bit(dataset):
-    model = make_model()
+    model = make_model(join="stem")
     first, again = predict(model, dataset, 4), predict(model, dataset, 4)
     np.testing.assert_array_equal(first.samples, again.samples)
 

@@ -22,11 +22,20 @@ def make_batch(step, size=8):
     }
 
 
+def make_model():
+    return create_model(BACKBONES["efficientnet_tiny"], seed=0, join="stem", output_size=(16, 16))
+
+
+@pytest.fixture(scope="module")
+def on_one_device():
+    return train_on(1)
+
+
 def train_on(devices, steps=2):
     mesh = jax.make_mesh(
         (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
     )
-    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, output_size=(16, 16))
+    model = make_model()
     # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
     optimizer = optax.sgd(0.05)
     state, step = create_state(model, optimizer), make_train_step(model, optimizer, mesh)
@@ -38,12 +47,12 @@ def train_on(devices, steps=2):
     return state, losses, np.array(metrics.probabilities)
 
 
-def test_four_devices_make_the_same_step_as_one():
+def test_four_devices_make_the_same_step_as_one(on_one_device):
     assert jax.device_count() == 4
-    (one, one_losses, one_seen), (four, four_losses, four_seen) = train_on(1), train_on(4)
+    (one, one_losses, one_seen), (four, four_losses, four_seen) = on_one_device, train_on(4)
     np.testing.assert_allclose(four_losses, one_losses, rtol=1e-4)
     np.testing.assert_allclose(four_seen, one_seen, rtol=1e-2, atol=1e-3)
-    start = create_model(BACKBONES["efficientnet_tiny"], seed=0, output_size=(16, 16))
+    start = make_model()
     flat = [
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parameters)])
         for parameters in (one.parameters, four.parameters, nnx.state(start, nnx.Param))
@@ -56,15 +65,15 @@ def test_four_devices_make_the_same_step_as_one():
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_bits():
-    (one, *_), (other, *_) = train_on(1), train_on(1)
+def test_the_same_seed_gives_the_same_bits(on_one_device):
+    (one, *_), (other, *_) = on_one_device, train_on(1)
     for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
 def test_cross_entropy_is_binary_for_one_output_and_softmax_for_several():
-    logits, labels = np.array([[2.0], [-1.0]]), np.array([1, 0])
+    logits, labels = np.array([[2.0], [-1.0]], np.float32), np.array([1, 0])
     expected = [np.log1p(np.exp(-2.0)), np.log1p(np.exp(-1.0))]
     assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-5)
-    both = np.concatenate([np.zeros((2, 1)), logits], axis=1)
+    both = np.concatenate([np.zeros((2, 1), np.float32), logits], axis=1)
     assert cross_entropy(both, labels) == pytest.approx(expected, rel=1e-5)

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,14 +21,22 @@ def make_images(high=64, low=32):
     )
 
 
-def make_model(**arguments):
-    defaults = {"output_size": (16, 16), "num_outputs": 3}
-    return create_model(BACKBONES["efficientnet_tiny"], seed=0, **(defaults | arguments))
-
-
 @nnx.jit(static_argnames="train")
 def apply(model, image_low, image_high, key, image_index=None, train=False):
     return model(image_low, image_high, key, image_index, train)
+
+
+def make_model(**arguments):
+    """A network whose running statistics fit the images, so that its logits differ visibly."""
+    defaults = {"output_size": (16, 16), "num_outputs": 3, "batch_norm_momentum": 0.0}
+    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, **(defaults | arguments))
+    apply(model, *make_images(), jax.random.key(9), train=True)
+    return model
+
+
+@functools.cache
+def split_model():
+    return make_model()
 
 
 # What the paper's definitions give with one output; the paper says 4M, 4.2M, 6M and 8.0M.
@@ -64,7 +74,7 @@ def test_the_skip_joins_two_branches_of_five_blocks():
     assert model.trunk.stages[0][0].expand.in_features == 80
 
 
-@pytest.mark.parametrize("join", ["stem", "1", 3, 7, "head"])
+@pytest.mark.parametrize("join", ["stem", "3", 7, "head"])
 def test_any_join_sees_both_images(join):
     model = make_model(join=join)
     low, high = make_images()
@@ -72,12 +82,12 @@ def test_any_join_sees_both_images(join):
     logits = apply(model, low, high, key)
     assert logits.shape == (BATCH, 3)
     assert logits.dtype == jnp.float32
-    assert (np.abs(apply(model, 255 - low, high, key) - logits) > 1e-6).any(axis=1).all()
-    assert (np.abs(apply(model, low, 255 - high, key) - logits) > 1e-6).any(axis=1).all()
+    assert (np.abs(apply(model, 255 - low, high, key) - logits) > 1e-3).any(axis=1).all()
+    assert (np.abs(apply(model, low, 255 - high, key) - logits) > 1e-3).any(axis=1).all()
 
 
 def test_other_windows_give_other_logits_and_the_same_key_the_same_bits():
-    model, images = make_model(), make_images()
+    model, images = split_model(), make_images()
     first, again, other = (apply(model, *images, jax.random.key(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any(axis=1).all()
@@ -86,11 +96,10 @@ def test_other_windows_give_other_logits_and_the_same_key_the_same_bits():
 def test_images_and_planes_are_the_same_to_the_network():
     model = make_model(branches=("stochastic",))
     images = np.random.default_rng(0).integers(0, 256, (BATCH, 64, 64, 3)).astype(np.uint8)
-    key = jax.random.key(0)
+    logits = apply(model, None, images, jax.random.key(0))
+    assert np.std(logits) > 1e-3
     np.testing.assert_allclose(
-        apply(model, None, images, key),
-        apply(model, None, polyphase(images, (2, 2)), key),
-        atol=1e-5,
+        logits, apply(model, None, polyphase(images, (2, 2)), jax.random.key(0)), atol=1e-5
     )
 
 
@@ -107,7 +116,7 @@ def test_the_folded_normalisation_is_that_of_the_ordinary_stem():
 
 @pytest.mark.parametrize("train", [False, True])
 def test_what_an_image_meets_depends_on_its_index_and_not_on_its_place(train):
-    model = make_model()
+    model = split_model()
     low, high = make_images()
     index, order = jnp.array([5, 2, 9, 4]), np.array([2, 0, 3, 1])
     key = jax.random.key(0)
@@ -115,11 +124,11 @@ def test_what_an_image_meets_depends_on_its_index_and_not_on_its_place(train):
     moved = apply(nnx.clone(model), low[order], high[order], key, index[order], train)
     np.testing.assert_allclose(moved, logits[order], rtol=1e-3, atol=1e-4)
     other = apply(nnx.clone(model), low, high, key, index + 100, train)
-    assert (np.abs(other - logits) > 1e-4).any()
+    assert (np.abs(other - logits) > 1e-3).any(axis=1).all()
 
 
 def test_training_updates_the_statistics_and_evaluation_does_not():
-    model, images = make_model(), make_images()
+    model, images = nnx.clone(split_model()), make_images()
     before = np.array(model.branches[1].activation.norm.mean[...])
     apply(model, *images, jax.random.key(0))
     np.testing.assert_array_equal(model.branches[1].activation.norm.mean[...], before)
@@ -130,10 +139,10 @@ def test_training_updates_the_statistics_and_evaluation_does_not():
 def test_bfloat16_stays_near_float32_and_keeps_float32_parameters():
     images = make_images()
     key = jax.random.key(0)
-    exact, rounded = make_model(), make_model(dtype=jnp.bfloat16)
+    exact, rounded = split_model(), make_model(dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(rounded))} == {jnp.dtype("float32")}
     difference = apply(exact, *images, key) - apply(rounded, *images, key)
-    assert 0 < np.abs(difference).max() < 0.05
+    assert 0 < np.abs(difference).max() < 0.1
 
 
 def test_what_makes_no_network_is_refused_by_name():

@@ -72,6 +72,8 @@ class _Run:
                 f"train.batch_size is {config.train.batch_size}, which does not divide over "
                 f"{self.mesh.size} devices; use a multiple"
             )
+        # A network that cannot be is told before the data are prepared.
+        model_from_config(config, num_outputs=1, abstract=True)
         dataset = load_dataset(config.data)
         self.num_outputs = dataset.num_outputs
         self.pipeline = Pipeline(
@@ -83,19 +85,20 @@ class _Run:
         whole_pass = self.pipeline.training_steps(config.train.batch_size)
         self.steps = config.train.steps_per_epoch or whole_pass
         dataset.indices("validation")
-        abstract = model_from_config(config, self.num_outputs, abstract=True)
+        self.abstract = model_from_config(config, self.num_outputs, abstract=True)
         self.optimizer = make_optimizer(config.train, self.steps)
-        self.predict: Predict = make_predict(abstract, self.mesh, samples=1)
-        self.train_step: TrainStep = make_train_step(abstract, self.optimizer, self.mesh)
+        self.predict: Predict = make_predict(self.abstract, self.mesh, samples=1)
+        self.train_step: TrainStep = make_train_step(self.abstract, self.optimizer, self.mesh)
         self.train_key, self.validation_key = jax.random.split(jax.random.key(config.seed))
 
     def restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
         """Returns the latest state, or a fresh one, on every device."""
-        model = model_from_config(self.config, self.num_outputs)
-        state = create_state(model, self.optimizer)
-        restored = checkpoints.restore_latest(state[:2], state.optimizer)
-        progress = Progress(0, [])
-        if restored is not None:
+        shapes = jax.eval_shape(lambda: create_state(self.abstract, self.optimizer))
+        restored = checkpoints.restore_latest(shapes[:2], shapes.optimizer)
+        if restored is None:
+            model = model_from_config(self.config, self.num_outputs)
+            state, progress = create_state(model, self.optimizer), Progress(0, [])
+        else:
             (parameters, batch_stats), optimizer, progress = restored
             state = TrainState(parameters, batch_stats, optimizer)
         replicated = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
