@@ -34,7 +34,7 @@ test: $(VENV)/installed-dev
 	$(RUN) -m pytest
 
 test-slow: $(VENV)/installed-dev
-	$(RUN) -m pytest tests/slow --ignore=
+	$(RUN) -m pytest tests/slow --override-ini=addopts=
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -20,9 +20,7 @@ def keras_twin(keras_name: str, backbone: str, size: int) -> tuple[np.ndarray, n
     images = rng.integers(0, 256, (2, size, size, 3)).astype(np.float32)
     graph, state = nnx.split(ours)
     logits = nnx.jit(lambda model, images: model(images, None, nnx.Rngs(0).params()))
-    return np.array(theirs(images, training=False)), np.array(
-        logits(nnx.merge(graph, state), images)
-    )
+    return theirs.predict_on_batch(images), np.array(logits(nnx.merge(graph, state), images))
 
 
 def randomise(model: keras.Model, rng: np.random.Generator) -> None:

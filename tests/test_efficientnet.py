@@ -73,17 +73,25 @@ def test_drop_connect_rises_linearly_with_depth():
     np.testing.assert_allclose(rates, 0.2 * np.arange(16) / 16)
 
 
-def test_drop_connect_drops_whole_blocks_and_keeps_the_mean():
-    block = MBConv(
-        8,
-        8,
-        expand_ratio=2,
-        kernel_size=3,
-        strides=1,
-        drop_rate=0.5,
-        dtype=jnp.float32,
-        rngs=nnx.Rngs(0),
+def make_block(**arguments):
+    defaults = {"expand_ratio": 2, "kernel_size": 3, "strides": 1, "dtype": jnp.float32}
+    return MBConv(8, 8, drop_rate=0.5, rngs=nnx.Rngs(0), **(defaults | arguments))
+
+
+def test_bfloat16_blocks_stay_near_float32():
+    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 8))
+    draw = jnp.array([0.9, 0.9])
+    exact, rounded = (
+        make_block()(x, draw),
+        make_block(dtype=jnp.bfloat16)(x.astype("bfloat16"), draw),
     )
+    assert rounded.dtype == jnp.bfloat16
+    error = np.linalg.norm(exact - rounded.astype(np.float32)) / np.linalg.norm(exact)
+    assert 1e-4 < error < 0.03
+
+
+def test_drop_connect_drops_whole_blocks_and_keeps_the_mean():
+    block = make_block()
     x = jax.random.normal(jax.random.key(0), (2, 4, 4, 8))
     dropped, kept = block(x, jnp.array([0.1, 0.9])) - x
     assert not dropped.any()

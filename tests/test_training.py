@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stochconv_jax.command_line import run
+from stochconv_jax.command_line import read_flags, run
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.training.loop import train
 
@@ -34,31 +33,24 @@ def prepared(tmp_path_factory):
     return tmp_path_factory.mktemp("prepared")
 
 
-@pytest.fixture
-def program(prepared):
-    def start(script, config, workdir, **fields):
-        fields = {"data.prepared_directory": str(prepared)} | fields
-        return subprocess.Popen(
-            [
-                sys.executable,
-                script,
-                f"--config=configs/{config}.py",
-                f"--workdir={workdir}",
-                *(f"--config.{name}={value}" for name, value in fields.items()),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
-        )
-
-    return start
+def command(config, workdir, prepared, **fields):
+    """Returns the arguments of a program."""
+    fields = {"data.prepared_directory": str(prepared)} | fields
+    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
+    return [f"--config={ROOT / 'configs' / config}", f"--workdir={workdir}", *overrides]
 
 
-def finish(process):
-    out, error = process.communicate(timeout=500)
-    return process.returncode, out, error
+def run_here(function, arguments):
+    """Runs a program in this process, as `command_line.run` does but for its handling of errors."""
+    function(*read_flags(["program", *arguments]))
+
+
+@pytest.fixture(scope="session")
+def straight(tmp_path_factory, prepared):
+    """A run of two epochs without interruption."""
+    workdir = tmp_path_factory.mktemp("straight")
+    run_here(train, command("quickstart.py", workdir, prepared, **SMALL))
+    return workdir
 
 
 def read_rows(workdir):
@@ -68,16 +60,6 @@ def read_rows(workdir):
 
 def without_times(rows):
     return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
-
-
-@pytest.fixture(scope="session")
-def straight(tmp_path_factory, prepared):
-    """A run of two epochs without interruption."""
-    workdir = tmp_path_factory.mktemp("straight")
-    start = program.__wrapped__(prepared)
-    code, _, error = finish(start("train.py", "quickstart", workdir, **SMALL))
-    assert code == 0, error
-    return workdir
 
 
 def test_training_leaves_what_the_contract_names(straight):
@@ -95,36 +77,42 @@ def test_training_leaves_what_the_contract_names(straight):
     assert all(np.isfinite([float(value) for value in row.values()]).all() for row in rows)
     config = json.loads((straight / "config.json").read_text())
     assert config["data"]["synthetic_count"] == 40
-    assert Image.open(straight / "curves.png").size[0] > 600
+    with Image.open(straight / "curves.png") as picture:
+        assert picture.size[0] > 600
     assert list(straight.glob("events.out.tfevents.*"))
 
 
-def test_a_killed_run_continues_as_if_nothing_had_happened(program, straight, tmp_path):
-    process = program("train.py", "quickstart", tmp_path, **(SMALL | {"train.epochs": "500"}))
+def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, tmp_path):
+    fields = SMALL | {"train.epochs": "500"}
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *command("quickstart.py", tmp_path, prepared, **fields)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not (tmp_path / "metrics.csv").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done = len(read_rows(tmp_path))
-    fields = SMALL | {"train.epochs": str(max(done + 1, 2))}
-    code, out, error = finish(program("train.py", "quickstart", tmp_path, **fields))
-    assert code == 0, error
-    assert "continuing after epoch" in out
+    epochs = str(max(done + 1, 2))
+    fields = SMALL | {"train.epochs": epochs}
+    run_here(train, command("quickstart.py", tmp_path, prepared, **fields))
     rows = read_rows(tmp_path)
-    assert [int(row["epoch"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["epoch"] for row in rows] == [str(n) for n in range(1, int(epochs) + 1)]
     assert without_times(rows[:2]) == without_times(read_rows(straight))
 
 
-def test_evaluation_counts_every_image_and_repeats_to_the_bit(program, straight):
+def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight, capsys):
     fields = SMALL | {"eval.samples": "3", "eval.split": "all"}
     written = []
     for _ in range(2):
-        code, out, error = finish(program("eval.py", "quickstart", straight, **fields))
-        assert code == 0, error
-        assert "roc_auc" in out
+        run_here(evaluate, command("quickstart.py", straight, prepared, **fields))
         written.append((straight / "eval" / "predictions.csv").read_bytes())
     assert written[0] == written[1]
+    assert "roc_auc" in capsys.readouterr().out
     with (straight / "eval" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["id", "label", "probability", "spread"]
@@ -137,7 +125,7 @@ def test_evaluation_counts_every_image_and_repeats_to_the_bit(program, straight)
     assert "http" not in report
 
 
-def test_a_folder_of_several_classes_trains_and_evaluates(program, tmp_path):
+def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
     rng = np.random.default_rng(0)
     rows = [["image", "target"]]
     for number in range(30):
@@ -157,16 +145,10 @@ def test_a_folder_of_several_classes_trains_and_evaluates(program, tmp_path):
         "eval.batch_size": "5",
         "eval.samples": "2",
     }
-    run = tmp_path / "run"
-    code, _, error = finish(
-        program("train.py", "skip_b0", run, **fields | {"data.name": "image_folder"})
-    )
-    assert code == 0, error
-    code, _, error = finish(
-        program("eval.py", "skip_b0", run, **fields | {"data.name": "image_folder"})
-    )
-    assert code == 0, error
-    with (run / "eval" / "predictions.csv").open(newline="") as file:
+    arguments = command("skip_b0.py:folder", tmp_path / "run", tmp_path / "prepared", **fields)
+    run_here(train, arguments)
+    run_here(evaluate, arguments)
+    with (tmp_path / "run" / "eval" / "predictions.csv").open(newline="") as file:
         predictions = list(csv.DictReader(file))
     assert len(predictions) == 6
     columns = [f"probability_grade {number}" for number in range(3)]
@@ -174,15 +156,6 @@ def test_a_folder_of_several_classes_trains_and_evaluates(program, tmp_path):
         shares = [float(row[column]) for column in columns]
         assert sum(shares) == pytest.approx(1, abs=1e-5)
         assert float(row["probability"]) == pytest.approx(max(shares))
-
-
-def test_a_loss_that_is_not_finite_stops_with_a_sentence(program, tmp_path):
-    fields = SMALL | {"train.learning_rate": "1e30"}
-    code, _, error = finish(program("train.py", "quickstart", tmp_path, **fields))
-    assert code == 2
-    assert "the loss became" in error
-    assert "lower train.learning_rate" in error
-    assert "Traceback" not in error
 
 
 BAD_COMMANDS = {
@@ -204,12 +177,9 @@ BAD_COMMANDS = {
 }
 
 
-def complain(monkeypatch, capsys, function, workdir, fields):
-    """Runs a program in this process and returns its complaint."""
-    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
-    command = ["--config=configs/quickstart.py", f"--workdir={workdir}", *overrides]
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["train.py", *command])
+def complain(monkeypatch, capsys, function, arguments):
+    """Runs a program that must stop with one sentence and exit code 2; returns the sentence."""
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
     with pytest.raises(SystemExit) as stopped:
         run(function)
     assert stopped.value.code == 2
@@ -224,12 +194,21 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
 ):
     fields, sentence = BAD_COMMANDS[name]
     workdir = straight if name == "another config" else tmp_path / "run"
-    fields = SMALL | {"data.prepared_directory": str(prepared)} | fields
-    assert sentence in complain(monkeypatch, capsys, train, workdir, fields)
+    arguments = command("quickstart.py", workdir, prepared, **(SMALL | fields))
+    assert sentence in complain(monkeypatch, capsys, train, arguments)
     assert not (tmp_path / "run").exists()
 
 
-def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, tmp_path):
-    error = complain(monkeypatch, capsys, evaluate, tmp_path / "no", SMALL)
+def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepared, tmp_path):
+    arguments = command("quickstart.py", tmp_path / "no", prepared, **SMALL)
+    error = complain(monkeypatch, capsys, evaluate, arguments)
     assert "is not the directory of a run; train with train.py first" in error
     assert not (tmp_path / "no").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_sentence(monkeypatch, capsys, prepared, tmp_path):
+    fields = SMALL | {"train.learning_rate": "1e30"}
+    arguments = command("quickstart.py:base", tmp_path, prepared, **fields)
+    error = complain(monkeypatch, capsys, train, arguments)
+    assert "the loss became" in error
+    assert "lower train.learning_rate" in error

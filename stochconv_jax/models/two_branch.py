@@ -1,59 +1,18 @@
 """Networks with a global branch, a stochastic branch, or both, joined where one says."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from stochconv_jax.models.stem import GlobalConv, StochasticConv
+from stochconv_jax.models.backbone import Backbone
+from stochconv_jax.models.branch import Branch, Masks, Stages
 from stochconv_jax.ops import sample_windows, window_size
 
 BRANCHES = ("global", "stochastic")
-
-
-class Backbone(Protocol):
-    """What a family of networks must offer so that any two of its copies can be joined."""
-
-    @property
-    def stem_kernel_size(self) -> tuple[int, int]:
-        """(height, width) of the stem's kernels."""
-
-    @property
-    def stem_strides(self) -> tuple[int, int]:
-        """(vertical, horizontal) strides of the stem."""
-
-    @property
-    def stem_features(self) -> int:
-        """Channels of the stem."""
-
-    @property
-    def head_features(self) -> int:
-        """Channels of the pooled features."""
-
-    @property
-    def repeats(self) -> tuple[int, ...]:
-        """Blocks of each stage."""
-
-    def stage_features(self, stage: int) -> int:
-        """Channels that leave a stage, counted from 1."""
-
-    def make_stem_activation(
-        self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ) -> Callable[[jax.Array, bool], jax.Array]:
-        """Returns what follows the stem's convolution: a module called with (x, train)."""
-
-    def make_stage(
-        self, stage: int, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ) -> nnx.List:
-        """Returns a stage's blocks: modules called with (x, draw), as MBConv is."""
-
-    def make_head(
-        self, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ) -> Callable[[jax.Array, bool], jax.Array]:
-        """Returns the last layers and the pooling: a module called with (x, train)."""
 
 
 class TwoBranchNetwork(nnx.Module):
@@ -123,7 +82,7 @@ class TwoBranchNetwork(nnx.Module):
         last = _stages_before(join, stages) if len(branches) > 1 else stages + 1
         self.branches = nnx.List(
             [
-                _Branch(
+                Branch(
                     backbone, name, stem_features, self.output_size, last, dtype=dtype, rngs=rngs
                 )
                 for name in branches
@@ -133,7 +92,7 @@ class TwoBranchNetwork(nnx.Module):
         features = backbone.head_features * len(branches)
         if not self.joins_at_head:
             joined = stem_features if last == 0 else backbone.stage_features(last)
-            self.trunk = _Stages(
+            self.trunk = Stages(
                 backbone, last + 1, stages + 1, joined * len(branches), dtype=dtype, rngs=rngs
             )
             features = backbone.head_features
@@ -184,7 +143,7 @@ class TwoBranchNetwork(nnx.Module):
         corners = None
         if "stochastic" in self.branch_names and image_high is not None:
             corners = self.sample_windows(window_key, image_high, image_index)
-        masks = _Masks(mask_key, image_index) if train else None
+        masks = Masks(mask_key, image_index) if train else None
         features = [
             self.branch_features(number, image_low, image_high, corners, masks)
             for number in range(len(self.branches))
@@ -217,7 +176,7 @@ class TwoBranchNetwork(nnx.Module):
         image_low: jax.Array | None,
         image_high: jax.Array | None,
         corners: jax.Array | None,
-        masks: "_Masks | None" = None,
+        masks: Masks | None = None,
     ) -> jax.Array:
         """Returns what one branch brings to the join."""
         part = masks and masks.of_part(number)
@@ -225,7 +184,7 @@ class TwoBranchNetwork(nnx.Module):
             return self.branches[number](part, image_low)
         return self.branches[number](part, image_high, corners)
 
-    def classify(self, features: Sequence[jax.Array], masks: "_Masks | None" = None) -> jax.Array:
+    def classify(self, features: Sequence[jax.Array], masks: Masks | None = None) -> jax.Array:
         """Joins the branches' features, in order, and returns float32 logits [B, num_outputs]."""
         part = masks and masks.of_part(len(self.branches))
         x = jnp.concatenate(features, axis=-1)
@@ -263,77 +222,3 @@ def _stages_before(join: str | int, stages: int) -> int:
     if not 1 <= number <= stages:
         raise ValueError(f"join is {join!r}; use 'stem', a stage from 1 to {stages}, or 'head'")
     return number
-
-
-class _Masks:
-    """The randomness of one training step, drawn for each image from its own index."""
-
-    def __init__(self, key: jax.Array, image_index: jax.Array):
-        self.key = key
-        self.image_index = image_index
-
-    def of_part(self, number: int) -> "_Masks":
-        """Returns the masks of one branch, or of the trunk."""
-        return _Masks(jax.random.fold_in(self.key, number), self.image_index)
-
-    def uniform(self, count: int) -> jax.Array:
-        """Draws [B, count], uniform in [0, 1)."""
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.key, self.image_index)
-        return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
-
-
-class _Stages(nnx.Module):
-    """Stages `first` to `last` of a backbone; one past its final stage stands for the head."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        first: int,
-        last: int,
-        in_features: int,
-        *,
-        dtype: DTypeLike,
-        rngs: nnx.Rngs,
-    ):
-        self.stages: nnx.List = nnx.List()
-        for stage in range(first, min(last, len(backbone.repeats)) + 1):
-            self.stages.append(backbone.make_stage(stage, in_features, dtype=dtype, rngs=rngs))
-            in_features = backbone.stage_features(stage)
-        self.has_head = last > len(backbone.repeats)
-        if self.has_head:
-            self.head = backbone.make_head(in_features, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: jax.Array, masks: _Masks | None) -> jax.Array:
-        blocks = [block for stage in self.stages for block in stage]
-        draws = None if masks is None else masks.of_part(0).uniform(len(blocks))
-        for number, block in enumerate(blocks):
-            x = block(x, None if draws is None else draws[:, number])
-        return self.head(x, masks is not None) if self.has_head else x
-
-
-class _Branch(nnx.Module):
-    """A stem and the stages up to the join."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        name: str,
-        features: int,
-        output_size: tuple[int, int],
-        last: int,
-        *,
-        dtype: DTypeLike,
-        rngs: nnx.Rngs,
-    ):
-        kernel_size, strides = backbone.stem_kernel_size, backbone.stem_strides
-        self.conv = (
-            GlobalConv(features, kernel_size, strides, dtype=dtype, rngs=rngs)
-            if name == "global"
-            else StochasticConv(features, kernel_size, strides, output_size, dtype=dtype, rngs=rngs)
-        )
-        self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
-        self.stages = _Stages(backbone, 1, last, features, dtype=dtype, rngs=rngs)
-
-    def __call__(self, masks: _Masks | None, *inputs: Any) -> jax.Array:
-        x = self.activation(self.conv(*inputs), masks is not None)
-        return self.stages(x, masks)
