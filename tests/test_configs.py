@@ -33,7 +33,7 @@ def test_every_config_is_locked_and_makes_a_network(name):
     model_from_config(config, num_outputs=1, abstract=True)
 
 
-@pytest.mark.parametrize("name", set(NAMES) - {"quickstart"})
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"quickstart"}))
 def test_every_config_takes_a_folder(name):
     config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]("folder")
     assert config.data.name == "image_folder"
