@@ -72,7 +72,7 @@ def _train() -> ConfigDict:
     train.batch_size = 32  # images a step over all devices; published: 100
     train.steps_per_epoch = 0  # 0 for one pass over the training split
     train.learning_rate = 1e-3
-    train.constant_epochs = 15  # epochs before the rate decays
+    train.constant_epochs = 15  # the last epoch, counted from 0, before the rate decays
     train.decay_per_epoch = 0.9  # factor on the rate, each later epoch
     train.rmsprop_decay = 0.99  # of the mean of squared gradients (PyTorch's alpha)
     train.rmsprop_epsilon = 1e-8  # added to the root of that mean

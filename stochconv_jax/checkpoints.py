@@ -5,6 +5,7 @@ import math
 import pathlib
 from typing import Any, NamedTuple
 
+import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from orbax.checkpoint.checkpoint_managers import preservation_policy
@@ -23,9 +24,13 @@ class Progress(NamedTuple):
 
 
 class Checkpoints:
-    """Saves and restores a run in `workdir`/checkpoints; use as a context."""
+    """Saves and restores a run in `workdir`/checkpoints; use as a context.
 
-    def __init__(self, workdir: pathlib.Path):
+    What is restored is laid out by `sharding`, whatever devices it was saved from.
+    """
+
+    def __init__(self, workdir: pathlib.Path, sharding: jax.sharding.Sharding):
+        self.sharding = sharding
         keep = preservation_policy.AnyPreservationPolicy(
             [
                 preservation_policy.LatestN(1),
@@ -62,15 +67,15 @@ class Checkpoints:
         )
 
     def restore_latest(self, model: Any, optimizer: Any) -> tuple[Any, Any, Progress] | None:
-        """Restores into arrays of the same shapes; None where nothing has been saved."""
+        """Restores into trees of the same shapes; None where nothing has been saved."""
         step = self.manager.latest_step()
         if step is None:
             return None
         restored = self.manager.restore(
             step,
             args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(model),
-                optimizer=ocp.args.StandardRestore(optimizer),
+                model=self._restore(model),
+                optimizer=self._restore(optimizer),
                 progress=ocp.args.JsonRestore(),
             ),
         )
@@ -80,45 +85,77 @@ class Checkpoints:
         """Restores the "best" or "latest" model into abstract arrays; returns it and its step.
 
         Raises:
-          InputError: nothing has been saved, or `which` is neither.
+          InputError: nothing has been saved.
         """
-        if which not in ("best", "latest"):
-            raise InputError(f"eval.checkpoint is {which!r}; use best or latest")
         step = self.manager.best_step() if which == "best" else self.manager.latest_step()
         if step is None:
             raise InputError(
                 f"{self.manager.directory} holds no checkpoint; train with train.py first"
             )
-        arguments = ocp.args.Composite(model=ocp.args.StandardRestore(model))
+        arguments = ocp.args.Composite(model=self._restore(model))
         return self.manager.restore(step, args=arguments).model, step
 
+    def _restore(self, tree: Any) -> ocp.args.StandardRestore:
+        return ocp.args.StandardRestore(
+            jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.sharding),
+                tree,
+            )
+        )
 
-def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Writes config.json into `workdir`, whole or not at all."""
+
+def save_identity(config: ConfigDict, data: dict[str, Any], workdir: pathlib.Path) -> None:
+    """Writes config.json and data.json, each whole or not at all: what a run is made with."""
     workdir.mkdir(parents=True, exist_ok=True)
-    part = workdir / "config.json.part"
-    part.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    part.replace(workdir / "config.json")
+    for name, content in {"config.json": config.to_dict(), "data.json": data}.items():
+        part = workdir / f"{name}.part"
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        part.replace(workdir / name)
 
 
 def check_config(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Compares a config with the one that `workdir` was made with, if any.
+    """Compares a config with the one that the checkpoints in `workdir` were made with, if any.
 
     Raises:
-      InputError: they differ in a field that a run must keep.
+      InputError: they differ in a field that a run must keep, or `workdir` is not a directory.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        return
-    made_with = _flatten(json.loads(path.read_text(encoding="utf-8")))
+    made_with = _read(workdir, "config.json")
     given = _flatten(json.loads(json.dumps(config.to_dict())))
-    for field in sorted(made_with.keys() | given.keys()):
+    for field, value in _flatten(made_with).items():
         free = any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
-        if not free and made_with.get(field) != given.get(field):
+        if not free and value != given.get(field):
             raise InputError(
-                f"{workdir} was made with another config: {field} is {made_with.get(field)!r} "
-                f"there and {given.get(field)!r} here; use its own config or another --workdir"
+                f"{workdir} was made with another config: {field} is {value!r} there and "
+                f"{given.get(field)!r} here; use its own config or another --workdir"
             )
+
+
+def check_data(data: dict[str, Any], workdir: pathlib.Path) -> None:
+    """Compares a data set's identity with that of the checkpoints in `workdir`, if any.
+
+    Raises:
+      InputError: the images, their classes or their splits are others.
+    """
+    for name, value in _read(workdir, "data.json").items():
+        if value != data[name]:
+            raise InputError(
+                f"{workdir} was trained on other data: {name} is {value!r} there and "
+                f"{data[name]!r} here; bring the same images, classes and splits, or use another "
+                "--workdir"
+            )
+
+
+def _read(workdir: pathlib.Path, name: str) -> dict[str, Any]:
+    """Reads a file of a run that has a checkpoint; a run without one may still be changed."""
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"--workdir {workdir} is a file; name a directory")
+    saved = any(path.name.isdigit() for path in (workdir / "checkpoints").glob("*"))
+    if not saved or not (workdir / name).exists():
+        return {}
+    try:
+        return json.loads((workdir / name).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{workdir / name} is damaged ({error}); use another --workdir") from error
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

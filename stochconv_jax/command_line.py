@@ -10,18 +10,32 @@ from ml_collections import ConfigDict, config_flags
 
 from stochconv_jax.errors import InputError
 
+USAGE = """python train.py --config=FILE[:ARGUMENT] --workdir=DIRECTORY
+                [--config.SECTION.FIELD=VALUE ...]
+python eval.py  likewise
+
+The configs are in configs/; configs/base.py says what every field means."""
+
 
 def run(function: Callable[[ConfigDict, str], None]) -> None:
     """Reads --config and --workdir and calls `function`; a user's mistake ends with exit code 2."""
     logging.set_verbosity(logging.ERROR)
+    if {"-h", "--help"} & set(sys.argv):
+        print(USAGE)
+        return
     try:
         config, workdir = read_flags(sys.argv)
         function(config, workdir)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command continues from the last checkpoint", file=sys.stderr)
+        print("\ninterrupted; what has been saved is kept", file=sys.stderr)
         sys.exit(130)
 
 
@@ -45,6 +59,8 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
         if chosen is not None:
             chosen.lock()  # a config that did not load raises when it is touched
     except flags.Error as error:
+        if "Traceback" in str(error):
+            raise _explain_config(arguments) from error
         raise InputError(f"the command cannot be read: {error}") from error
     except (AttributeError, KeyError) as error:
         # ml_collections names the nearest field on the message's second line.
@@ -63,8 +79,9 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
 
 def _explain_config(arguments: list[str]) -> InputError:
     """Finds what ml_collections wraps in a traceback: why a config file did not load."""
-    names = [word.partition("=")[2] for word in arguments if word.startswith("--config=")]
-    path, *argument = names[-1].split(":", 1) if names else ("",)
+    at = next(place for place, word in enumerate(arguments) if word.startswith("--config"))
+    name = arguments[at].partition("=")[2] or arguments[at + 1]
+    path, *argument = name.split(":", 1)
     if not pathlib.Path(path).is_file():
         return InputError(
             f"the config {path!r} is not a file; name one such as configs/split_b0.py"
@@ -75,4 +92,4 @@ def _explain_config(arguments: list[str]) -> InputError:
         return error
     except (KeyError, TypeError) as error:
         return InputError(f"the config {path!r} has no usable get_config: {error}")
-    return InputError(f"the config {names[-1]!r} cannot be loaded")
+    return InputError(f"the config {name!r} cannot be loaded")

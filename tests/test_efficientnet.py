@@ -49,7 +49,6 @@ def test_every_block_owns_its_weights():
     model = create_model(BACKBONES["efficientnet_tiny"], seed=0, join="head", output_size=(16, 16))
     leaves = [np.array(leaf) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
     kernels = [leaf for leaf in leaves if leaf.std() > 0]
-    assert len(kernels) > 40
     assert len({leaf.tobytes() for leaf in kernels}) == len(kernels)
 
 

@@ -73,16 +73,17 @@ def test_prepared_images_are_the_files_resized(folder, tmp_path):
 
 
 def test_given_splits_are_kept(folder, tmp_path):
-    rows = [[f"mole_{n}.png", "ab"[n % 2], "test" if n > 7 else "train"] for n in range(12)]
+    splits = ["train"] * 6 + ["validation"] * 4 + ["train"] * 2
+    rows = [[f"mole_{n}.png", "ab"[n % 2], split] for n, split in enumerate(splits)]
     write_table(folder, rows, header=("file", "diagnosis", "fold"))
     files, examples = read(folder, group_column="", split_column="fold")
     config = ImageFolderConfig(files=files, examples=examples, size=(8, 8))
     dataset = ImageFolder(data_dir=str(tmp_path / "prepared"), config=config).load(
         ("a", "b"), 0.2, 0.0, 0
     )
-    assert list(dataset.indices("test")) == [8, 9, 10, 11]
-    with pytest.raises(InputError, match="the validation split has no images"):
-        dataset.indices("validation")
+    assert list(dataset.indices("validation")) == [6, 7, 8, 9]
+    with pytest.raises(InputError, match="the test split has no images"):
+        dataset.indices("test")
 
 
 def test_a_changed_file_is_prepared_anew(folder):
@@ -102,6 +103,17 @@ def test_photographs_are_turned_upright(tmp_path):
     upright = read_image(tmp_path / "turned.jpg", (30, 20))
     assert upright[:8].mean() > 240
     assert upright[12:].mean() < 15
+
+
+def test_grey_and_transparent_images_become_rgb_and_deep_ones_are_refused(tmp_path):
+    grey, clear, deep = (tmp_path / f"{name}.png" for name in ("grey", "clear", "deep"))
+    Image.new("L", (8, 8), 77).save(grey)
+    Image.new("RGBA", (8, 8), (200, 0, 0, 0)).save(clear)
+    Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(deep)
+    assert (read_image(grey, (4, 4)) == 77).all()
+    assert (read_image(clear, (4, 4)) == 255).all()
+    with pytest.raises(InputError, match=r"deep\.png has I;16 pixels"):
+        read_image(deep, (4, 4))
 
 
 def test_what_cannot_be_used_is_named(folder):

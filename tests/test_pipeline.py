@@ -5,6 +5,7 @@ import pytest
 
 from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
 from stochconv_jax.data.pipeline import Pipeline, decode
+from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
 from stochconv_jax.errors import InputError
 
 
@@ -79,6 +80,18 @@ def test_the_small_image_is_the_large_one_shrunk():
 def test_the_large_image_is_left_out_where_nobody_looks_at_it():
     batch = next(Pipeline(make_dataset(), (8, 12), high=False).training_batches(4, 0, 0))
     assert set(batch) == {"image_low", "label", "index", "mask"}
+
+
+def test_reader_processes_give_the_same_batches_as_threads(tmp_path):
+    """On data from a builder, which the processes must be able to open."""
+    config = SyntheticLesionsConfig(size=128, count=20, seed=0)
+    dataset = SyntheticLesions(data_dir=str(tmp_path), config=config).load(CLASSES, 0.2, 0.0, 0)
+    threads, processes = (
+        next(Pipeline(dataset, (32, 32), workers=workers).training_batches(4, 0, 1))
+        for workers in (0, 2)
+    )
+    for name in threads:
+        np.testing.assert_array_equal(processes[name], threads[name])
 
 
 def test_a_batch_larger_than_the_split_is_refused():

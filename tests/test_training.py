@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -125,6 +126,23 @@ def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight
     assert "http" not in report
 
 
+def test_a_run_can_be_evaluated_on_another_number_of_devices(prepared, straight):
+    arguments = command("quickstart.py", straight, prepared, **SMALL)
+    done = subprocess.run(
+        [sys.executable, "eval.py", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((straight / "eval" / "metrics.json").read_text())
+    best = max(float(row["val_auc"]) for row in read_rows(straight))
+    assert (metrics["images"], metrics["split"]) == (8, "validation")
+    assert metrics["roc_auc"] == pytest.approx(best, abs=0.4)
+
+
 def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
     rng = np.random.default_rng(0)
     rows = [["image", "target"]]
@@ -169,6 +187,14 @@ BAD_COMMANDS = {
     "unknown backbone": ({"model.backbone": "resnet"}, "model.backbone is 'resnet'"),
     "bad join": ({"model.join": "neck"}, "join is 'neck'"),
     "missing directory": ({"data.name": "image_folder"}, "data.directory is empty"),
+    "negative number": ({"train.steps_per_epoch": "-1"}, "it must be 0 or more"),
+    "one size": ({"data.low_size": "(32,)"}, "it must be two whole numbers, (height, width)"),
+    "low larger than high": (
+        {"model.branches": "('global',)", "data.low_size": "(256, 256)"},
+        "is larger than data.high_size",
+    ),
+    "bad axes": ({"model.axes": "both"}, "axes is 'both'"),
+    "bad sample count": ({"eval.samples": "0"}, "eval.samples is 0; it must be 1 or more"),
     "batch does not divide": ({"train.batch_size": "9"}, "does not divide over 4 devices"),
     "another config": (
         {"train.learning_rate": "0.5"},
@@ -197,6 +223,62 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     arguments = command("quickstart.py", workdir, prepared, **(SMALL | fields))
     assert sentence in complain(monkeypatch, capsys, train, arguments)
     assert not (tmp_path / "run").exists()
+
+
+BAD_FOLDERS = {
+    "missing table": (None, {}, "data.table 'labels.csv' is not a file"),
+    "missing column": ("image,dx\n0.png,a\n", {}, "no column 'target'"),
+    "absent image": ("image,target\n0.png,a\nnine.png,b\n", {}, "lists nine.png, which is not in"),
+    "one class": ("image,target\n0.png,a\n1.png,a\n", {}, "one class only (a)"),
+    "unreadable image": (None, {"data.table": "bad.csv"}, "bad.png cannot be read as an image"),
+    "crossing group": (None, {"data.table": "crossing.csv"}, "the group 'p' stands in the train"),
+    "missing class": (None, {"data.table": "missing.csv"}, "the validation split has no image of"),
+}
+
+
+@pytest.fixture(scope="session")
+def bad_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    for number in range(4):
+        Image.new("RGB", (140, 140), (number, 0, 0)).save(folder / f"{number}.png")
+    (folder / "bad.png").write_text("<html>")
+    (folder / "bad.csv").write_text("image,target\n0.png,a\n1.png,b\nbad.png,b\n")
+    header = "image,target,group,fold\n"
+    rows = ["0.png,a,p,train", "1.png,b,q,train", "2.png,a,p,validation", "3.png,b,r,validation"]
+    (folder / "crossing.csv").write_text(header + "\n".join(rows))
+    (folder / "missing.csv").write_text(header + "\n".join(rows[:3]).replace(",p,v", ",o,v"))
+    return folder
+
+
+@pytest.mark.parametrize("name", BAD_FOLDERS)
+def test_data_that_cannot_be_used_are_one_sentence_and_exit_code_2(
+    monkeypatch, capsys, bad_folder, tmp_path, name
+):
+    table, fields, sentence = BAD_FOLDERS[name]
+    folder = bad_folder
+    if not fields:
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for number in range(2):
+            Image.new("RGB", (140, 140), (number, 0, 0)).save(folder / f"{number}.png")
+    if table is not None:
+        (folder / "labels.csv").write_text(table)
+    if "crossing" in name or ("class" in name and fields):
+        fields = fields | {"data.group_column": "group", "data.split_column": "fold"}
+    fields = SMALL | {"data.name": "image_folder", "data.directory": str(folder)} | fields
+    arguments = command("quickstart.py", tmp_path / "run", tmp_path / "prepared", **fields)
+    assert sentence in complain(monkeypatch, capsys, train, arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(monkeypatch, capsys, prepared, straight):
+    fields = SMALL | {"data.synthetic_seed": "0"}
+    arguments = command("quickstart.py", straight, prepared, **fields)
+    data = json.loads((straight / "data.json").read_text())
+    (straight / "data.json").write_text(json.dumps(data | {"images": 39}))
+    error = complain(monkeypatch, capsys, train, arguments)
+    (straight / "data.json").write_text(json.dumps(data))
+    assert "was trained on other data: images is 39 there and 40 here" in error
 
 
 def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepared, tmp_path):

@@ -5,7 +5,9 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import hashlib
 import io
+import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -15,7 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from stochconv_jax.data.splits import SPLITS, assign_splits
+from stochconv_jax.data.splits import assign_splits
 from stochconv_jax.errors import InputError
 
 
@@ -55,21 +57,28 @@ class ImageDataset:
         """Logits that a network needs: one for two classes, else one a class."""
         return 1 if len(self.classes) == 2 else len(self.classes)
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the data set this one: images, classes and splits, wherever it is kept."""
+        rows = [
+            (*example[:2], split) for example, split in zip(self.examples, self.splits, strict=True)
+        ]
+        digest = hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
+        return {"images": len(rows), "classes": list(self.classes), "fingerprint": digest[:16]}
+
     def indices(self, split: str) -> np.ndarray:
         """int32, the images of "train", "validation", "test" or "all".
 
         Raises:
-          InputError: the split is unknown or empty.
+          InputError: the split is empty.
         """
-        if split not in (*SPLITS, "all"):
-            raise InputError(f"eval.split is {split!r}; use {', '.join(SPLITS)} or all")
         chosen = (
             np.arange(len(self.splits)) if split == "all" else np.flatnonzero(self.splits == split)
         )
         if not len(chosen):
             raise InputError(
-                f"the {split} split has no images; set data.{split}_fraction, or name them in the "
-                "table's split column"
+                f"the {split} split has no images; train a run with data.{split}_fraction above 0, "
+                "or with such images in the table's split column"
             )
         return chosen.astype(np.int32)
 
@@ -79,10 +88,10 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, config: tfds.core.BuilderConfig, data_dir: str):
-        """Opens `data_dir`; ArrayRecord is the format that TFDS writes without TensorFlow."""
+    def __init__(self, **arguments: Any):
+        """Takes TFDS's arguments; ArrayRecord is the format that it writes without TensorFlow."""
         with _quiet():
-            super().__init__(config=config, data_dir=data_dir, file_format="array_record")
+            super().__init__(**(arguments | {"file_format": "array_record"}))
 
     @abc.abstractmethod
     def generate(self) -> Iterator[tuple[Example, bytes]]:
@@ -106,7 +115,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
             records = self.as_data_source("images", decoders=decoders)
         examples = _read_table(pathlib.Path(self.data_path) / "examples.csv", records)
         splits = np.array([example.split for example in examples])
-        if not splits.all():
+        if not all(splits):
             splits = assign_splits(
                 [example.label for example in examples],
                 [example.group or example.id for example in examples],
@@ -114,6 +123,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
                 test_fraction,
                 split_seed,
             )
+        check_splits(examples, splits, classes)
         return ImageDataset(records, examples, tuple(classes), splits)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -131,6 +141,29 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for key, (example, encoded) in enumerate(self.generate()):
             yield key, {"image": encoded, **example._asdict()}
+
+
+def check_splits(examples: Sequence[Example], splits: np.ndarray, classes: Sequence[str]) -> None:
+    """Checks that no group stands in two splits and that no class is missing where it is needed.
+
+    Raises:
+      InputError: names the group, or the class and the split.
+    """
+    split_of: dict[str, str] = {}
+    for example, split in zip(examples, splits, strict=True):
+        if example.group and split_of.setdefault(example.group, split) != split:
+            raise InputError(
+                f"the group {example.group!r} stands in the {split_of[example.group]} and the "
+                f"{split} split; give all its images one split in the table"
+            )
+    pairs = {(example.label, str(split)) for example, split in zip(examples, splits, strict=True)}
+    for split in ("train", "validation"):
+        for name in classes:
+            if (name, split) not in pairs:
+                raise InputError(
+                    f"the {split} split has no image of the class {name!r}; bring more images of "
+                    "it, or change data.validation_fraction, data.split_seed or the split column"
+                )
 
 
 def encode(image: np.ndarray) -> bytes:

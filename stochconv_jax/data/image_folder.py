@@ -66,16 +66,27 @@ class ImageFolder(ImageBuilder):
 def read_image(path: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
     """Reads an image, honours its EXIF orientation, and resizes it to (height, width).
 
+    Grey images become RGB, and what is transparent becomes white.
+
     Returns:
       uint8 RGB [height, width, 3].
 
     Raises:
-      InputError: the file is not a whole image.
+      InputError: the file is not a whole image of 8 bits a channel.
     """
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-            return np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
+            if file.mode in ("F", "I") or file.mode.startswith("I;"):
+                raise InputError(
+                    f"{path} has {file.mode} pixels, and how to bring them to 8 bits is not known; "
+                    "convert it"
+                )
+            image = ImageOps.exif_transpose(file)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            resized = image.convert("RGB").resize(size[::-1], Image.Resampling.LANCZOS)
+            return np.asarray(resized)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{path} cannot be read as an image ({error}); replace it or take it out of the table"
@@ -119,6 +130,10 @@ def read_table(
     columns |= {"split": split_column} if split_column else {}
     rows = _read_rows(path, columns)
     files = tuple(_find(root, row["image"], path) for row in rows)
+    first: dict[pathlib.Path, str] = {}
+    for file, row in zip(files, rows, strict=True):
+        if first.setdefault(file, row["image"]) != row["image"]:
+            raise InputError(f"{path} lists {file.name} as {first[file]} and as {row['image']}")
     examples = tuple(
         Example(row["image"], row["label"], row.get("group", ""), row.get("split", ""))
         for row in rows
@@ -131,6 +146,8 @@ def _read_rows(path: pathlib.Path, columns: dict[str, str]) -> list[dict[str, st
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             header = reader.fieldnames or ()
+            if not header:
+                raise InputError(f"{path} is empty; write a header and a row for each image")
             for name, column in columns.items():
                 if column not in header:
                     raise InputError(
@@ -156,7 +173,7 @@ def _read_rows(path: pathlib.Path, columns: dict[str, str]) -> list[dict[str, st
 
 def _check_row(place: str, row: dict[str, str]) -> None:
     for name, value in row.items():
-        if not value:
+        if not value and name != "group":
             raise InputError(f"{place} has no {name}; fill it in or take the row out")
     split = row.get("split", "train")
     if split not in SPLITS:

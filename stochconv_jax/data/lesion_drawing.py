@@ -24,6 +24,8 @@ MALIGNANT_PERIOD = 3.5
 RELATIVE_BANDWIDTH = 0.1
 KERNEL_SIZE = 15
 
+MIN_SIZE = 128
+
 # Everything smooth is composed on this grid and enlarged: it keeps large images cheap, and makes
 # every image size look alike.
 GRID_SIZE = 256
@@ -42,8 +44,8 @@ def draw_lesion(rng: np.random.Generator, size: int, malignant: bool) -> ByteArr
     `size` is at least 128. The image is a function of the state of `rng` and the class: malignant
     lesions have the finer texture and, on average, a slightly more irregular outline.
     """
-    if size < 128:
-        raise ValueError(f"size must be at least 128, got {size}")
+    if size < MIN_SIZE:
+        raise ValueError(f"size must be at least {MIN_SIZE}, got {size}")
     opacity = _lesion_opacity(rng, malignant)
     smooth = _pigmented_skin(rng, opacity) * _illumination(rng)[..., None]
     image = cv2.resize(_to_bytes(smooth), (size, size), interpolation=cv2.INTER_CUBIC)

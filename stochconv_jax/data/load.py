@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from stochconv_jax.data.image_dataset import ImageDataset
 from stochconv_jax.data.image_folder import ImageFolder, ImageFolderConfig, read_table
+from stochconv_jax.data.lesion_drawing import MIN_SIZE
 from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
 from stochconv_jax.errors import InputError
 
@@ -20,6 +21,8 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
         height, width = config.high_size
         if height != width:
             raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
+        if height < MIN_SIZE:
+            raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
         builder_config = SyntheticLesionsConfig(
             size=height, count=config.synthetic_count, seed=config.synthetic_seed
         )
@@ -53,8 +56,10 @@ def order_classes(labels: set[str], positive_class: str) -> tuple[str, ...]:
         raise InputError(
             f"data.label_column holds one class only ({', '.join(labels)}); a classifier needs two"
         )
-    numeric = all(label.lstrip("-").isdigit() for label in labels)
-    classes = sorted(labels, key=int) if numeric else sorted(labels)
+    try:
+        classes = sorted(labels, key=int)
+    except ValueError:
+        classes = sorted(labels)
     if not positive_class:
         return tuple(classes)
     if len(classes) != 2 or positive_class not in classes:

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import grain
 import numpy as np
+from absl import flags
 
 from stochconv_jax.data.augment import augment, shrink
 from stochconv_jax.data.image_dataset import ImageDataset
@@ -106,6 +107,9 @@ class Pipeline:
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
         reader = batches.to_iter_dataset(options)
         if self.workers:
+            # Grain reads absl's flags, which programs and notebooks may not have parsed.
+            if not flags.FLAGS.is_parsed():
+                flags.FLAGS.mark_as_parsed()
             reader = reader.mp_prefetch(
                 grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
             )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pathlib
 
 import jax
@@ -10,13 +11,20 @@ from flax import nnx
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from stochconv_jax.checkpoints import Checkpoints, check_config
+from stochconv_jax.checkpoints import Checkpoints, check_config, check_data
+from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.image_dataset import ImageDataset
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.metrics import class_probabilities, summarize
-from stochconv_jax.evaluation.predict import Predictions, make_mesh, make_predict, predict_all
+from stochconv_jax.evaluation.predict import (
+    Predictions,
+    make_mesh,
+    make_predict,
+    predict_all,
+    replicated,
+)
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.models.from_config import model_from_config
 
@@ -33,10 +41,10 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     directory = pathlib.Path(workdir)
     if not (directory / "config.json").is_file():
         raise InputError(f"{workdir} is not the directory of a run; train with train.py first")
-    if config.eval.samples < 1 or config.eval.batch_size < 1:
-        raise InputError("eval.samples and eval.batch_size must be 1 or more")
+    check_limits(config)
     check_config(config, directory)
     dataset = load_dataset(config.data)
+    check_data(dataset.identity, directory)
     predictions, step = predict_run(config, directory, dataset)
     metrics = {
         "split": config.eval.split,
@@ -46,7 +54,12 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     }
     output = directory / "eval"
     output.mkdir(exist_ok=True)
-    _write(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    # JSON has no NaN: a figure that the split's classes do not allow is null.
+    finite = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in metrics.items()
+    }
+    _write(output / "metrics.json", json.dumps(finite, indent=2) + "\n")
     write_predictions(output / "predictions.csv", dataset, predictions)
     _write(output / "report.html", write_report(config, metrics, predictions, dataset.classes))
     for name, value in metrics.items():
@@ -59,11 +72,11 @@ def predict_run(
 ) -> tuple[Predictions, int]:
     """Predicts `eval.split` with a run's checkpoint; returns the predictions and its step."""
     model = model_from_config(config, dataset.num_outputs, abstract=True)
-    with Checkpoints(workdir) as checkpoints:
+    mesh = make_mesh()
+    with Checkpoints(workdir, replicated(mesh)) as checkpoints:
         state, step = checkpoints.restore_model(
             config.eval.checkpoint, nnx.state(model, nnx.Param, nnx.BatchStat)
         )
-    mesh = make_mesh()
     rows = -(-config.eval.batch_size // mesh.size) * mesh.size
     high = "stochastic" in config.model.branches
     pipeline = Pipeline(dataset, tuple(config.data.low_size), high, config.data.workers)

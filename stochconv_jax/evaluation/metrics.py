@@ -34,6 +34,8 @@ def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the mean cross-entropy in nats."""
     scores = class_probabilities(probabilities.astype(np.float64))
+    # In float32 the softmax sums to one but for rounding, which scikit-learn would remark upon.
+    scores /= scores.sum(axis=1, keepdims=True)
     return float(metrics.log_loss(labels, scores, labels=np.arange(scores.shape[1])))
 
 

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from stochconv_jax.data.pipeline import Batch
+from stochconv_jax.errors import InputError
 from stochconv_jax.models import TwoBranchNetwork
 
 DATA_AXIS = "data"
@@ -39,6 +40,11 @@ def make_mesh() -> Mesh:
     return jax.make_mesh(
         (len(devices),), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=devices
     )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Returns the layout that holds a copy on every device of the mesh."""
+    return NamedSharding(mesh, PartitionSpec())
 
 
 def probabilities(logits: jax.Array) -> jax.Array:
@@ -85,12 +91,12 @@ def make_predict(model: TwoBranchNetwork, mesh: Mesh, samples: int) -> Predict:
     def predict(state: ModelState, batch: Batch, key: jax.Array) -> jax.Array:
         return sample_probabilities(nnx.merge(graph, *state), batch, key, samples)
 
-    replicated, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
+    copied, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
     return jax.jit(
         jax.shard_map(
             predict,
             mesh=mesh,
-            in_specs=(replicated, divided, replicated),
+            in_specs=(copied, divided, copied),
             out_specs=divided,
             check_vma=False,
         )
@@ -100,10 +106,20 @@ def make_predict(model: TwoBranchNetwork, mesh: Mesh, samples: int) -> Predict:
 def predict_all(
     predict: Predict, state: ModelState, batches: Iterable[Batch], key: jax.Array
 ) -> Predictions:
-    """Predicts every image of the batches once, without the rows that fill up the last batch."""
+    """Predicts every image of the batches once, without the rows that fill up the last batch.
+
+    Raises:
+      InputError: a prediction is not finite.
+    """
     rows = []
     for batch in batches:
         kept = batch["mask"]
         out = np.asarray(predict(state, batch, key))
         rows.append((batch["index"][kept], batch["label"][kept], out[kept]))
-    return Predictions(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    predictions = Predictions(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    if not np.isfinite(predictions.samples).all():
+        raise InputError(
+            "the network's predictions are no numbers, for its training has diverged; lower "
+            "train.learning_rate and start with a new --workdir"
+        )
+    return predictions

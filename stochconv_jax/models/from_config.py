@@ -84,5 +84,3 @@ def _check_window(config: ConfigDict, output_size: tuple[int, int]) -> None:
             f"a window of {window[0]}x{window[1]} pixels, for data.low_size {low[0]}x{low[1]}, is "
             f"larger than data.high_size {high[0]}x{high[1]}; make low_size smaller"
         )
-    if high[0] % 2 or high[1] % 2:
-        raise InputError(f"data.high_size is {high[0]}x{high[1]}; both must be even")

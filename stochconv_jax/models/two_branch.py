@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.branch import Branch, Masks, Stages
 from stochconv_jax.ops import sample_windows, window_size
+from stochconv_jax.ops.windows import AXES
 
 BRANCHES = ("global", "stochastic")
 
@@ -70,6 +71,8 @@ class TwoBranchNetwork(nnx.Module):
         if not branches or set(branches) - set(BRANCHES):
             raise ValueError(f"branches are {tuple(branches)}; use {' or '.join(BRANCHES)}")
         stem_features = stem_features or backbone.stem_features
+        if axes not in AXES:
+            raise ValueError(f"axes is {axes!r}; use one of {', '.join(AXES)}")
         if windows and stem_features % windows:
             raise ValueError(f"{windows} windows do not divide {stem_features} kernels")
         self.backbone = backbone
@@ -79,7 +82,9 @@ class TwoBranchNetwork(nnx.Module):
         self.axes = axes
         self.output_size = (output_size[0], output_size[1])
         stages = len(backbone.repeats)
-        last = _stages_before(join, stages) if len(branches) > 1 else stages + 1
+        last = _stages_before(join, stages)
+        if len(branches) == 1:
+            last = stages + 1
         self.branches = nnx.List(
             [
                 Branch(

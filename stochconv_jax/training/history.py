@@ -24,6 +24,9 @@ class History:
 
     def __init__(self, workdir: pathlib.Path):
         self.workdir = workdir
+        # The rows are written anew, so that a resumed run shows each epoch once.
+        for old in workdir.glob("events.out.tfevents.*"):
+            old.unlink()
         self.events = SummaryWriter(str(workdir), write_to_disk=True)
         self.written = 0
 
@@ -45,10 +48,13 @@ class History:
         part.replace(self.workdir / "metrics.csv")
         for row in rows[self.written :]:
             for name in COLUMNS[1:]:
-                self.events.add_scalar(name, row[name], row["epoch"])
+                if math.isfinite(row[name]):
+                    self.events.add_scalar(name, row[name], row["epoch"])
         self.written = len(rows)
         self.events.flush()
-        plot_curves(rows).savefig(self.workdir / "curves.png", dpi=120)
+        part = self.workdir / "curves.png.part"
+        plot_curves(rows).savefig(part, dpi=120, format="png")
+        part.replace(self.workdir / "curves.png")
 
 
 def plot_curves(rows: list[dict[str, float]]) -> Figure:

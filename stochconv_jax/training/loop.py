@@ -5,6 +5,7 @@ of metrics; then the files that are made from those rows. Whenever a run is kill
 goes on from its latest checkpoint as if nothing had happened.
 """
 
+import datetime
 import math
 import pathlib
 import time
@@ -15,12 +16,25 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from stochconv_jax.checkpoints import Checkpoints, Progress, check_config, save_config
+from stochconv_jax.checkpoints import (
+    Checkpoints,
+    Progress,
+    check_config,
+    check_data,
+    save_identity,
+)
+from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline import Batch, Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.metrics import log_loss, roc_auc
-from stochconv_jax.evaluation.predict import Predict, make_mesh, make_predict, predict_all
+from stochconv_jax.evaluation.predict import (
+    Predict,
+    make_mesh,
+    make_predict,
+    predict_all,
+    replicated,
+)
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.training.history import History
 from stochconv_jax.training.optimizer import make_optimizer
@@ -43,16 +57,24 @@ def train(config: ConfigDict, workdir: str) -> None:
         loss is no longer finite.
     """
     directory = pathlib.Path(workdir)
+    check_limits(config)
     check_config(config, directory)
     run = _Run(config)
-    save_config(config, directory)
-    with Checkpoints(directory) as checkpoints, History(directory) as history:
+    check_data(run.data, directory)
+    save_identity(config, run.data, directory)
+    with (
+        Checkpoints(directory, replicated(run.mesh)) as checkpoints,
+        History(directory) as history,
+    ):
         state, progress = run.restore(checkpoints)
         history.write(progress.history)
-        if progress.history:
-            print(f"continuing after epoch {len(progress.history)}", flush=True)
+        done = len(progress.history)
+        if done >= config.train.epochs:
+            print(f"all {done} epochs are done; raise train.epochs to train further", flush=True)
+        elif done:
+            print(f"continuing after epoch {done}", flush=True)
         batches = run.pipeline.training_batches(config.train.batch_size, config.seed, progress.step)
-        for epoch in range(len(progress.history) + 1, config.train.epochs + 1):
+        for epoch in range(done + 1, config.train.epochs + 1):
             state, row = run.epoch(epoch, state, progress.step, batches)
             progress = Progress(progress.step + run.steps, [*progress.history, row])
             model = (state.parameters, state.batch_stats)
@@ -76,6 +98,7 @@ class _Run:
         model_from_config(config, num_outputs=1, abstract=True)
         dataset = load_dataset(config.data)
         self.num_outputs = dataset.num_outputs
+        self.data = dataset.identity
         self.pipeline = Pipeline(
             dataset,
             tuple(config.data.low_size),
@@ -84,7 +107,6 @@ class _Run:
         )
         whole_pass = self.pipeline.training_steps(config.train.batch_size)
         self.steps = config.train.steps_per_epoch or whole_pass
-        dataset.indices("validation")
         self.abstract = model_from_config(config, self.num_outputs, abstract=True)
         self.optimizer = make_optimizer(config.train, self.steps)
         self.predict: Predict = make_predict(self.abstract, self.mesh, samples=1)
@@ -101,8 +123,7 @@ class _Run:
         else:
             (parameters, batch_stats), optimizer, progress = restored
             state = TrainState(parameters, batch_stats, optimizer)
-        replicated = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
-        return jax.device_put(state, replicated), progress
+        return jax.device_put(state, replicated(self.mesh)), progress
 
     def epoch(
         self, epoch: int, state: TrainState, first_step: int, batches: Iterator[Batch]
@@ -127,7 +148,7 @@ class _Run:
                 )
                 bar.update(images)
             losses.append(self._finite_loss(steps[-1][0], epoch))
-        seconds = time.perf_counter() - start
+        speed = self.steps * images / (time.perf_counter() - start)
         validation_loss, validation_auc = self._validate(state)
         seen = np.concatenate([np.asarray(metrics.probabilities) for metrics, _ in steps])
         return state, {
@@ -136,8 +157,8 @@ class _Run:
             "val_loss": validation_loss,
             "train_auc": roc_auc(np.concatenate([labels for _, labels in steps]), seen),
             "val_auc": validation_auc,
-            "seconds": round(seconds, 3),
-            "images_per_second": round(self.steps * images / seconds, 3),
+            "seconds": round(time.perf_counter() - start, 3),
+            "images_per_second": round(speed, 3),
         }
 
     def _finite_loss(self, metrics: StepMetrics, epoch: int) -> float:
@@ -160,7 +181,7 @@ class _Run:
 
 
 def _describe(row: dict[str, float], epochs: int) -> str:
-    left = time.strftime("%H:%M:%S", time.gmtime((epochs - row["epoch"]) * row["seconds"]))
+    left = datetime.timedelta(seconds=round((epochs - row["epoch"]) * row["seconds"]))
     return (
         f"epoch {row['epoch']}/{epochs}  "
         f"loss {row['train_loss']:.4f} (validation {row['val_loss']:.4f})  "

@@ -1,0 +1,73 @@
+"""The limits of a config's fields, checked before anything is read or written."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from stochconv_jax.errors import InputError
+
+
+def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value >= least, f"{least} or more"
+
+
+def _is_size(value: Any) -> bool:
+    return len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
+
+
+_POSITIVE = (lambda value: value > 0, "more than 0")
+_SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
+_SIZE = (_is_size, "two whole numbers, (height, width)")
+_SPLITS = ("train", "validation", "test", "all")
+
+LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": _at_least(0),
+    "data.synthetic_count": _at_least(20),
+    "data.synthetic_seed": _at_least(0),
+    "data.validation_fraction": (lambda value: 0 < value < 1, "more than 0 and less than 1"),
+    "data.test_fraction": _SHARE,
+    "data.split_seed": _at_least(0),
+    "data.high_size": _SIZE,
+    "data.low_size": _SIZE,
+    "data.workers": _at_least(0),
+    "model.stem_features": _at_least(0),
+    "model.windows": _at_least(0),
+    "model.dropout_rate": _SHARE,
+    "model.batch_norm_momentum": _SHARE,
+    "train.epochs": _at_least(1),
+    "train.batch_size": _at_least(1),
+    "train.steps_per_epoch": _at_least(0),
+    "train.learning_rate": _POSITIVE,
+    "train.constant_epochs": _at_least(0),
+    "train.decay_per_epoch": _POSITIVE,
+    "train.rmsprop_decay": _SHARE,
+    "train.rmsprop_epsilon": _POSITIVE,
+    "eval.samples": _at_least(1),
+    "eval.batch_size": _at_least(1),
+    "eval.split": (lambda value: value in _SPLITS, "one of " + ", ".join(_SPLITS)),
+    "eval.checkpoint": (lambda value: value in ("best", "latest"), "best or latest"),
+}
+
+
+def check_limits(config: ConfigDict) -> None:
+    """Checks every field that has a limit, and those that limit each other.
+
+    Raises:
+      InputError: a field is outside its limits.
+    """
+    for field, (within, limit) in LIMITS.items():
+        section, _, name = field.rpartition(".")
+        value = (config[section] if section else config)[name]
+        if not within(value):
+            raise InputError(f"{field} is {value!r}; it must be {limit}")
+    data = config.data
+    if data.validation_fraction + data.test_fraction >= 1:
+        raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
+    if any(side % 2 for side in data.high_size):
+        raise InputError(f"data.high_size is {data.high_size}; both numbers must be even")
+    if data.low_size[0] > data.high_size[0] or data.low_size[1] > data.high_size[1]:
+        raise InputError(
+            f"data.low_size {data.low_size} is larger than data.high_size {data.high_size}; "
+            "the small image is the large one shrunk"
+        )
