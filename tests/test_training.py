@@ -181,8 +181,8 @@ BAD_COMMANDS = {
     "mistyped section": ({"modl.windows": "4"}, 'did you mean "model"'),
     "wrong type": ({"train.epochs": "many"}, "train.epochs=many"),
     "window larger than the image": (
-        {"data.low_size": "(130, 130)"},
-        "a window of 131x131 pixels",
+        {"data.low_size": "(128, 128)"},
+        "a window of 129x129 pixels",
     ),
     "unknown backbone": ({"model.backbone": "resnet"}, "model.backbone is 'resnet'"),
     "bad join": ({"model.join": "neck"}, "join is 'neck'"),
