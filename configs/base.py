@@ -55,7 +55,7 @@ def _model() -> ConfigDict:
     model = ConfigDict()
     model.backbone = "efficientnet_b0"  # b0 to b8, l2, or efficientnet_tiny
     model.branches = ("global",)  # any of global and stochastic, one entry a branch
-    model.join = "head"  # stem, head, or the number of the last stage before the join ("3")
+    model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
     model.windows = 0  # windows an image, dividing the kernels; 0 for a window a kernel
     model.per_image = True  # False draws the windows once a batch, as published

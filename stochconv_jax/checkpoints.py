@@ -121,13 +121,17 @@ def check_config(config: ConfigDict, workdir: pathlib.Path) -> None:
     """
     made_with = _read(workdir, "config.json")
     given = _flatten(json.loads(json.dumps(config.to_dict())))
-    for field, value in _flatten(made_with).items():
-        free = any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
-        if not free and value != given.get(field):
-            raise InputError(
-                f"{workdir} was made with another config: {field} is {value!r} there and "
-                f"{given.get(field)!r} here; use its own config or another --workdir"
-            )
+    differences = [
+        f"{field} is {value!r} there and {given.get(field)!r} here"
+        for field, value in _flatten(made_with).items()
+        if not any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
+        and value != given.get(field)
+    ]
+    if differences:
+        raise InputError(
+            f"{workdir} was made with another config: {', '.join(differences)}; give its values "
+            "or another --workdir"
+        )
 
 
 def check_data(data: dict[str, Any], workdir: pathlib.Path) -> None:

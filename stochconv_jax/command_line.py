@@ -1,6 +1,8 @@
 """What train.py and eval.py share: flags, and mistakes told in one sentence."""
 
+import os
 import pathlib
+import re
 import runpy
 import sys
 from collections.abc import Callable
@@ -35,8 +37,10 @@ def run(function: Callable[[ConfigDict, str], None]) -> None:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted; what has been saved is kept", file=sys.stderr)
-        sys.exit(130)
+        note = "interrupted; the same command goes on from the last checkpoint, if there is one"
+        print(f"\n{note}", file=sys.stderr, flush=True)
+        # Leaving in the ordinary way would tear the device down under threads that still use it.
+        os._exit(130)
 
 
 def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
@@ -63,9 +67,11 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
             raise _explain_config(arguments) from error
         raise InputError(f"the command cannot be read: {error}") from error
     except (AttributeError, KeyError) as error:
-        # ml_collections names the nearest field on the message's second line.
-        message = str(error.args[0]).replace("\n", "; ").replace("Did you mean", "did you mean")
-        raise InputError(f"the config has no field {message}") from error
+        found = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', str(error))
+        if found is None:
+            raise InputError(f"the config has no field {error}; see configs/base.py") from error
+        right, wrong = found.groups()
+        raise InputError(f'the config has no field "{wrong}"; did you mean "{right}"?') from error
     except OSError as error:
         raise _explain_config(arguments) from error
     if rest:

@@ -140,6 +140,9 @@ def test_what_cannot_be_used_is_named(folder):
     write_table(folder, [["mole_1.png", "nevus", "a"]] * 2)
     with pytest.raises(InputError, match=r"row 3 lists mole_1.png again"):
         read(folder)
+    write_table(folder, [["mole_1.png", "nevus", ""], ["mole_2.png", "melanoma", ""]])
+    with pytest.raises(InputError, match=r"the column 'patient' of .* is empty"):
+        read(folder)
     write_table(folder, [])
     with pytest.raises(InputError, match="a header and no rows"):
         read(folder)

@@ -119,16 +119,24 @@ def read_table(
     """
     root, path = pathlib.Path(directory), pathlib.Path(table)
     if not root.is_dir():
-        raise InputError(f"data.directory {directory!r} is not a directory; name the images' own")
+        raise InputError(
+            f"data.directory {directory!r} is not a directory; set it to the one of the images"
+        )
     path = path if path.is_file() else root / table
     if not path.is_file():
         raise InputError(
-            f"data.table {table!r} is not a file, nor one in {directory}; name the images' CSV"
+            f"data.table {table!r} is not a file, nor one in {directory}; set it to the CSV that "
+            "lists the images"
         )
     columns = {"image": image_column, "label": label_column}
     columns |= {"group": group_column} if group_column else {}
     columns |= {"split": split_column} if split_column else {}
     rows = _read_rows(path, columns)
+    if group_column and not any(row["group"] for row in rows):
+        raise InputError(
+            f"the column {group_column!r} of {path} is empty, so that it groups nothing; name "
+            "another in data.group_column, or none"
+        )
     files = tuple(_find(root, row["image"], path) for row in rows)
     first: dict[pathlib.Path, str] = {}
     for file, row in zip(files, rows, strict=True):

@@ -97,9 +97,20 @@ def _plot_probabilities(
 
 
 def _plot_samples(axes: Axes, predictions: Predictions) -> None:
-    counts = np.arange(1, predictions.samples.shape[1] + 1)
+    draws = predictions.samples.shape[1]
+    counts = np.arange(1, draws + 1)
+    # Each count averages over every run of neighbouring draws, so that no one draw decides.
     areas = [
-        roc_auc(predictions.labels, predictions.samples[:, :count].mean(axis=1)) for count in counts
+        np.mean(
+            [
+                roc_auc(
+                    predictions.labels,
+                    np.roll(predictions.samples, -first, axis=1)[:, :count].mean(axis=1),
+                )
+                for first in range(draws if count < draws else 1)
+            ]
+        )
+        for count in counts
     ]
     axes.plot(counts, areas, "o-", c=COLOURS[0])
     axes.set(xlabel="window samples averaged", ylabel="ROC AUC", title="What averaging buys")

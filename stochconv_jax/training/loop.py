@@ -132,9 +132,11 @@ class _Run:
         start = time.perf_counter()
         steps: list[tuple[StepMetrics, np.ndarray]] = []
         losses: list[float] = []
+        after_first = 0.0
         images = self.config.train.batch_size
         title = f"epoch {epoch}/{self.config.train.epochs}"
         with tqdm(total=self.steps * images, desc=title, unit="image", leave=False) as bar:
+            bar.set_postfix_str("the first step compiles, which takes a while")
             for step in range(first_step, first_step + self.steps):
                 batch = next(batches)
                 key = jax.random.fold_in(self.train_key, step)
@@ -143,12 +145,15 @@ class _Run:
                 # One step late, so that the device works while the next batch is read.
                 for late, _ in steps[len(losses) : -1]:
                     losses.append(self._finite_loss(late, epoch))
+                    after_first = after_first or time.perf_counter()
                 bar.set_postfix(
                     loss=f"{np.mean(losses[-20:]):.4f}" if losses else "", refresh=False
                 )
                 bar.update(images)
             losses.append(self._finite_loss(steps[-1][0], epoch))
-        speed = self.steps * images / (time.perf_counter() - start)
+        # The first step, which may compile, is left out where there are others.
+        timed = self.steps - 1 if after_first else self.steps
+        speed = timed * images / (time.perf_counter() - (after_first or start))
         validation_loss, validation_auc = self._validate(state)
         seen = np.concatenate([np.asarray(metrics.probabilities) for metrics, _ in steps])
         return state, {
