@@ -83,7 +83,7 @@ def copy_weights(theirs: keras.Model, ours) -> None:
         norm(f"{prefix}project_bn", module.project_norm)
 
     branch = ours.branches[0]
-    conv("stem_conv", branch.conv.conv)
+    conv("stem_conv", branch.conv)
     norm("stem_bn", branch.activation.norm)
     for number, stage in enumerate(branch.stages.stages, start=1):
         for repeat, module in enumerate(stage):

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,9 +30,11 @@ def grouped_conv(x, kernel, strides, padding):
         ((9, 11), (5, 5), (2, 2), "SAME"),
         ((9, 12), (3, 5), (2, 1), "VALID"),
         ((9, 12), (3, 3), (2, 2), ((1, 2), (0, 3))),
+        ((9, 12), (1, 2), (3, 3), ((2, 0), (4, 1))),
     ],
 )
-def test_equals_grouped_convolution_with_gradients(size, kernel_size, strides, padding):
+@pytest.mark.parametrize("method", ["shifted", "grouped"])
+def test_equals_grouped_convolution_with_gradients(size, kernel_size, strides, padding, method):
     x_key, kernel_key = jax.random.split(jax.random.key(0))
     x = jax.random.normal(x_key, (2, *size, 6))
     kernel = jax.random.normal(kernel_key, (*kernel_size, 1, 6))
@@ -42,7 +46,8 @@ def test_equals_grouped_convolution_with_gradients(size, kernel_size, strides, p
 
         return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
 
-    actual, expected = value_and_gradients(depthwise_conv), value_and_gradients(grouped_conv)
+    actual = value_and_gradients(functools.partial(depthwise_conv, method=method))
+    expected = value_and_gradients(grouped_conv)
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
@@ -59,3 +64,8 @@ def test_bfloat16_keeps_its_dtype_and_accumulates_the_gradient_in_float32():
 def test_a_kernel_for_other_channels_is_refused():
     with pytest.raises(ValueError, match=r"expected \[kh, kw, 1, 6\]"):
         depthwise_conv(jnp.ones((1, 8, 8, 6)), jnp.ones((3, 3, 1, 5)))
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="use one of auto, shifted, grouped"):
+        depthwise_conv(jnp.ones((1, 8, 8, 6)), jnp.ones((3, 3, 1, 6)), method="fast")

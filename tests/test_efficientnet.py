@@ -62,7 +62,7 @@ def test_initial_parameters_follow_the_published_distributions():
     reduce = block.squeeze_excitation.reduce
     assert np.std(reduce.kernel[...]) == pytest.approx((2 / reduce.out_features) ** 0.5, rel=0.03)
     assert not reduce.bias[...].any()
-    assert np.std(branch.conv.conv.kernel[...]) == pytest.approx((2 / (9 * 16)) ** 0.5, rel=0.15)
+    assert np.std(branch.conv.kernel[...]) == pytest.approx((2 / (9 * 16)) ** 0.5, rel=0.15)
     assert 0.03 < np.abs(model.classifier.kernel[...]).max() <= 1000**-0.5
 
 

@@ -153,23 +153,48 @@ def test_neighbouring_kernels_share_a_window():
     )
 
 
-def test_batched_form_for_accelerators_equals_the_cpus_loop(monkeypatch):
-    images, kernel, corners, *geometry = make_case("paper")
+@pytest.mark.parametrize("name", ["paper", "odd image, one window", "stride over kernel"])
+def test_batched_form_for_accelerators_equals_the_cpus_loop(name):
+    images, kernel, corners, *geometry = make_case(name)
 
-    def value_and_gradients():
-        return jax.value_and_grad(
-            lambda images, kernel: jnp.sin(
-                stochastic_conv(images, kernel, corners, *geometry)
-            ).sum(),
-            (0, 1),
+    def value_and_gradients(method):
+        return jax.jit(
+            jax.value_and_grad(
+                lambda images, kernel: jnp.sin(
+                    stochastic_conv(images, kernel, corners, *geometry, method=method)
+                ).sum(),
+                (0, 1),
+            )
         )(images / 255, kernel)
 
-    expected = value_and_gradients()
-    monkeypatch.setattr(lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+    expected = value_and_gradients("loop")
     for one, other in zip(
-        jax.tree.leaves(value_and_gradients()), jax.tree.leaves(expected), strict=True
+        jax.tree.leaves(value_and_gradients("batched")), jax.tree.leaves(expected), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("what", ["forward", "kernel", "images"])
+def test_nothing_of_the_windows_size_is_in_memory(what):
+    planes = jnp.zeros((4, 2, 2, 3, 128, 128), jnp.float32 if what == "images" else jnp.uint8)
+    kernel, corners = jnp.zeros((3, 3, 3, 32)), jnp.zeros((4, 32, 2), jnp.int32)
+
+    def forward(planes, kernel):
+        return stochastic_conv_polyphase(planes, kernel, corners, (56, 56), (2, 2))
+
+    def squares(planes, kernel):
+        return (forward(planes, kernel) ** 2).sum()
+
+    function = {
+        "forward": forward,
+        "kernel": jax.grad(squares, 1),
+        "images": jax.grad(squares, 0),
+    }[what]
+    memory = jax.jit(function).lower(planes, kernel).compile().memory_analysis()
+    output = 4 * 4 * 56 * 56 * 32
+    windows = 4 * 4 * 32 * 113 * 113 * 3
+    planes_gradient = 4 * planes.size if what == "images" else 0
+    assert memory.temp_size_in_bytes < 4 * output + 2 * planes_gradient < windows
 
 
 def test_polyphase_holds_every_stride_th_pixel_in_numpy_and_jax():
@@ -196,3 +221,5 @@ def test_shapes_that_do_not_fit_are_refused_by_name():
         stochastic_conv(images, kernel, corners[:2], *geometry)
     with pytest.raises(ValueError, match="33x40 do not divide by strides 2x2"):
         polyphase(images, (2, 2))
+    with pytest.raises(ValueError, match="use one of auto, loop, batched"):
+        stochastic_conv(images, kernel, corners, *geometry, method="fast")

@@ -60,7 +60,7 @@ def test_parameter_counts(name):
 def test_stem_widths_are_the_papers():
     b0, b4 = abstract(join="stem"), abstract("efficientnet_b4", join="stem")
     assert [branch.conv.kernel.shape[-1] for branch in b0.branches[1:]] == [32]
-    assert b0.branches[0].conv.conv.kernel.shape[-1] == 32
+    assert b0.branches[0].conv.kernel.shape[-1] == 32
     assert b0.trunk.stages[0][0].depthwise.kernel.shape[-1] == 64
     assert b4.trunk.stages[0][0].depthwise.kernel.shape[-1] == 96
 
@@ -71,7 +71,7 @@ def test_the_skip_joins_two_branches_of_five_blocks():
         5,
         5,
     ]
-    assert model.trunk.stages[0][0].expand.in_features == 80
+    assert model.trunk.stages[0][0].expand.kernel.shape[0] == 80
 
 
 @pytest.mark.parametrize("join", ["stem", "3", "head"])
@@ -108,7 +108,7 @@ def test_the_folded_normalisation_is_that_of_the_ordinary_stem():
     model = make_model(branches=("global", "stochastic"), windows=1, output_size=(15, 15))
     low = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 3)).astype(np.uint8)
     ordinary, stochastic = (branch.conv for branch in model.branches)
-    stochastic.kernel[...] = ordinary.conv.kernel[...]
+    stochastic.kernel[...] = ordinary.kernel[...]
     expected = ordinary(low)[:, :15, :15]
     actual = stochastic(low, jnp.zeros((BATCH, 1, 2), jnp.int32))
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)

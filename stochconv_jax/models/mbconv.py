@@ -20,18 +20,18 @@ def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.BatchN
     return nnx.BatchNorm(features, momentum=0.99, epsilon=1e-3, dtype=dtype, rngs=rngs)
 
 
-class PointwiseConv(nnx.Linear):
+class PointwiseConv(nnx.Module):
     """A 1x1 convolution without bias, as the matrix product that it is: [..., in] -> [..., out]."""
 
     def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        super().__init__(
-            in_features,
-            out_features,
-            use_bias=False,
-            dtype=dtype,
-            kernel_init=CONV_INITIALIZER,
-            rngs=rngs,
-        )
+        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), (in_features, out_features)))
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [..., in_features] to [..., out_features]."""
+        # As one matrix: for several leading axes XLA:CPU would transpose the gradient's operands.
+        rows = x.reshape(-1, x.shape[-1]).astype(self.dtype)
+        return (rows @ self.kernel.astype(self.dtype)).reshape(*x.shape[:-1], -1)
 
 
 class DepthwiseConv(nnx.Module):

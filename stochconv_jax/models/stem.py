@@ -6,7 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.mbconv import CONV_INITIALIZER
-from stochconv_jax.ops import stochastic_conv, stochastic_conv_polyphase
+from stochconv_jax.ops import patch_conv, stochastic_conv, stochastic_conv_polyphase
 
 # ImageNet's, for pixels scaled to [0, 1].
 MEAN = (0.485, 0.456, 0.406)
@@ -25,21 +25,17 @@ class GlobalConv(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        self.conv = nnx.Conv(
-            3,
-            features,
-            kernel_size,
-            strides,
-            use_bias=False,
-            kernel_init=CONV_INITIALIZER,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), (*kernel_size, 3, features)))
+        self.strides = strides
+        self.dtype = dtype
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Returns [B, oh, ow, features] from images [B, H, W, 3], uint8 or float."""
         scaled = images.astype(jnp.float32) / 255
-        return self.conv((scaled - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION))
+        normalised = (scaled - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
+        return patch_conv(
+            normalised.astype(self.dtype), self.kernel.astype(self.dtype), self.strides
+        )
 
 
 class StochasticConv(nnx.Module):

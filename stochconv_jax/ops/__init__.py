@@ -1,12 +1,14 @@
 """Pure functions: random windows, the stochastic convolution and the depthwise convolution."""
 
 from stochconv_jax.ops.depthwise_conv import depthwise_conv
+from stochconv_jax.ops.patch_conv import patch_conv
 from stochconv_jax.ops.polyphase import polyphase
 from stochconv_jax.ops.stochastic_conv import stochastic_conv, stochastic_conv_polyphase
 from stochconv_jax.ops.windows import sample_windows, window_size
 
 __all__ = [
     "depthwise_conv",
+    "patch_conv",
     "polyphase",
     "sample_windows",
     "stochastic_conv",

@@ -9,6 +9,10 @@ import numpy as np
 from jax import lax
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+# Rows a pass of the kernel gradient's loop, so that an accumulator is read once for several.
+_ROWS = 4
+
+METHODS = ("auto", "shifted", "grouped")
 
 
 class _Geometry(NamedTuple):
@@ -21,12 +25,12 @@ def depthwise_conv(
     kernel: jax.Array,
     strides: tuple[int, int] = (1, 1),
     padding: str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
+    method: str = "auto",
 ) -> jax.Array:
     """Convolves every channel with its own kernel.
 
     The same numbers as `lax.conv_general_dilated(..., feature_group_count=C)`, forward and
-    gradients. XLA's grouped convolution is used on accelerators; on the CPU, where it is many times
-    slower than memory allows, a sum of shifted copies.
+    gradients.
 
     Args:
       x: [B, H, W, C], float.
@@ -34,55 +38,29 @@ def depthwise_conv(
       strides: (vertical, horizontal).
       padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "VALID", or
         ((top, bottom), (left, right)).
+      method: "grouped" is XLA's grouped convolution; "shifted" a sum of shifted copies with
+        gradients of its own, many times faster on the CPU; "auto" takes "shifted" where the CPU is
+        JAX's default back end and "grouped" elsewhere.
 
     Returns:
       [B, oh, ow, C].
 
     Raises:
-      ValueError: the kernel's shape does not match the channels of x.
+      ValueError: the kernel's shape does not match the channels of x, or `method` is unknown.
     """
     if kernel.ndim != 4 or kernel.shape[2:] != (1, x.shape[-1]):
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, 1, {x.shape[-1]}]")
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; use one of {', '.join(METHODS)}")
     pads = (
         lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
         if isinstance(padding, str)
         else padding
     )
     (top, bottom), (left, right) = pads
-    return _conv(_Geometry(strides, ((top, bottom), (left, right))), x, kernel)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.platform_dependent(
-        x,
-        kernel,
-        cpu=functools.partial(_shifted, geometry),
-        default=functools.partial(_grouped, geometry),
-    )
-
-
-def _conv_forward(
-    geometry: _Geometry, x: jax.Array, kernel: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _conv(geometry, x, kernel), (x, kernel)
-
-
-def _conv_backward(
-    geometry: _Geometry, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return lax.platform_dependent(
-        *residuals,
-        cotangent,
-        cpu=functools.partial(_shifted_gradients, geometry),
-        default=functools.partial(_grouped_gradients, geometry),
-    )
-
-
-_conv.defvjp(_conv_forward, _conv_backward)
-
-
-def _grouped(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    geometry = _Geometry(strides, ((top, bottom), (left, right)))
+    if method == "shifted" or (method == "auto" and jax.default_backend() == "cpu"):
+        return _shifted_conv(geometry, x, kernel)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -93,58 +71,130 @@ def _grouped(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     )
 
 
-def _grouped_gradients(
-    geometry: _Geometry, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return jax.vjp(functools.partial(_grouped, geometry), x, kernel)[1](cotangent)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _shifted_conv(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _forward(geometry, x, kernel)[0]
 
 
-def _pad(geometry: _Geometry, x: jax.Array) -> jax.Array:
-    return jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
-
-
-def _shifted(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    x = _pad(geometry, x)
+def _forward(
+    geometry: _Geometry, x: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    # The barrier keeps XLA from reading the middle taps off x, computing x a second time for them.
+    padded = lax.optimization_barrier(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0))))
     rows, columns = geometry.strides
-    height = (x.shape[1] - kernel.shape[0]) // rows + 1
-    width = (x.shape[2] - kernel.shape[1]) // columns + 1
+    height = (padded.shape[1] - kernel.shape[0]) // rows + 1
+    width = (padded.shape[2] - kernel.shape[1]) // columns + 1
     total = jnp.zeros((x.shape[0], height, width, x.shape[3]), x.dtype)
     for i, j in np.ndindex(*kernel.shape[:2]):
         vertical = slice(i, i + (height - 1) * rows + 1, rows)
         horizontal = slice(j, j + (width - 1) * columns + 1, columns)
-        total += x[:, vertical, horizontal] * kernel[i, j, 0]
-    return total
+        total += padded[:, vertical, horizontal] * kernel[i, j, 0]
+    # The padded copy is made in any case; kept, it spares the gradient a second one.
+    return total, (padded, kernel)
 
 
-def _shifted_gradients(
-    geometry: _Geometry, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+def _backward(
+    geometry: _Geometry, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    (x_gradient,) = jax.vjp(lambda x: _shifted(geometry, x, kernel), x)[1](cotangent)
-    return x_gradient, _shifted_kernel_gradient(geometry, x, kernel, cotangent)
+    padded, kernel = residuals
+    return (
+        _input_gradient(geometry, padded.shape, kernel, cotangent),
+        _kernel_gradient(geometry, padded, kernel, cotangent),
+    )
 
 
-def _shifted_kernel_gradient(
-    geometry: _Geometry, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+_shifted_conv.defvjp(_forward, _backward)
+
+
+def _input_gradient(
+    geometry: _Geometry, padded: tuple[int, ...], kernel: jax.Array, cotangent: jax.Array
 ) -> jax.Array:
-    """Sums products row by row, an accumulator a tap: XLA:CPU leaves one reduction scalar."""
-    x = _pad(geometry, x)
-    kernel_height, kernel_width = kernel.shape[:2]
+    """Computes every stride-th row and column of the gradient by itself, then interleaves them.
+
+    Input row r + s * q met tap i of output row q + (r + top - i) / s, where that is whole; so each
+    phase r is a stride 1 convolution of the cotangent.
+    """
+    (rows, columns), ((top, bottom), (left, right)) = geometry
+    size = (padded[1] - top - bottom, padded[2] - left - right)
+    count = (-(-size[0] // rows), -(-size[1] // columns))
+    vertical = [_phase(phase + top, kernel.shape[0], rows) for phase in range(rows)]
+    horizontal = [_phase(phase + left, kernel.shape[1], columns) for phase in range(columns)]
+    cotangent, (y0, x0) = _pad_to_reach(cotangent, count, vertical, horizontal)
+
+    def gradient_of(
+        row_taps: list[tuple[int, int]], column_taps: list[tuple[int, int]]
+    ) -> jax.Array:
+        total = jnp.zeros((cotangent.shape[0], *count, cotangent.shape[3]), cotangent.dtype)
+        for i, y in row_taps:
+            for j, x in column_taps:
+                block = cotangent[:, y - y0 : y - y0 + count[0], x - x0 : x - x0 + count[1]]
+                total += block * kernel[i, j, 0]
+        return total
+
+    phases = [
+        jnp.stack([gradient_of(row_taps, column_taps) for column_taps in horizontal], axis=3)
+        for row_taps in vertical
+    ]
+    batch, channels = cotangent.shape[0], cotangent.shape[3]
+    gradient = jnp.stack(phases, axis=2).reshape(
+        batch, count[0] * rows, count[1] * columns, channels
+    )
+    return gradient[:, : size[0], : size[1]]
+
+
+def _phase(padded_phase: int, taps: int, stride: int) -> list[tuple[int, int]]:
+    """Returns the taps that one phase of the input met, each with the output's offset."""
+    return [
+        (tap, (padded_phase - tap) // stride)
+        for tap in range(taps)
+        if (padded_phase - tap) % stride == 0
+    ]
+
+
+def _pad_to_reach(
+    cotangent: jax.Array,
+    count: tuple[int, int],
+    vertical: list[list[tuple[int, int]]],
+    horizontal: list[list[tuple[int, int]]],
+) -> tuple[jax.Array, tuple[int, int]]:
+    """Pads or cuts so that every offset of `count` rows and columns is there; returns the first."""
+    pads, firsts = [], []
+    for length, size, phases in zip(
+        cotangent.shape[1:3], count, (vertical, horizontal), strict=True
+    ):
+        offsets = [offset for phase in phases for _, offset in phase]
+        firsts.append(min(offsets))
+        pads.append((-min(offsets), max(offsets) + size - length, 0))
+    zero = jnp.zeros((), cotangent.dtype)
+    return lax.pad(cotangent, zero, ((0, 0, 0), *pads, (0, 0, 0))), (firsts[0], firsts[1])
+
+
+def _kernel_gradient(
+    geometry: _Geometry, padded: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> jax.Array:
+    """Sums products a few rows at a time, an accumulator a tap: XLA:CPU's reduction is scalar."""
+    taps = list(np.ndindex(*kernel.shape[:2]))
     batch, height, width, channels = cotangent.shape
     rows, columns = geometry.strides
     span = (width - 1) * columns + 1
+    step_rows = max(number for number in range(1, _ROWS + 1) if height % number == 0)
 
-    def add_row(step: jax.Array, totals: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        image, row = step // height, step % height
-        outer = cotangent[image, row].astype(jnp.float32)
+    def add_rows(step: jax.Array, totals: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        first = step * step_rows
+        image, top = lax.div(first, height), lax.rem(first, height)
         sums = []
-        for tap, total in enumerate(totals):
-            i, j = divmod(tap, kernel_width)
-            start = (image, row * rows + i, j, 0)
-            pixels = lax.dynamic_slice(x, start, (1, 1, span, channels))[0, 0, ::columns]
-            sums.append(total + pixels.astype(jnp.float32) * outer)
+        for (i, j), total in zip(taps, totals, strict=True):
+            for row in range(step_rows):
+                outer = lax.dynamic_slice(
+                    cotangent, (image, top + row, 0, 0), (1, 1, width, channels)
+                )[0, 0]
+                start = (image, (top + row) * rows + i, j, 0)
+                pixels = lax.dynamic_slice(padded, start, (1, 1, span, channels))[0, 0, ::columns]
+                total += pixels.astype(jnp.float32) * outer.astype(jnp.float32)
+            sums.append(total)
         return tuple(sums)
 
-    zeros = (jnp.zeros((width, channels), jnp.float32),) * (kernel_height * kernel_width)
-    totals = lax.fori_loop(0, batch * height, add_row, zeros)
+    zeros = (jnp.zeros((width, channels), jnp.float32),) * len(taps)
+    totals = lax.fori_loop(0, batch * height // step_rows, add_rows, zeros)
     gradient = jnp.stack([total.sum(axis=0) for total in totals])
     return gradient.reshape(kernel.shape).astype(kernel.dtype)

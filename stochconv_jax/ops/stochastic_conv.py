@@ -16,10 +16,13 @@ from jax import lax
 
 from stochconv_jax.ops.polyphase import polyphase
 
+METHODS = ("auto", "loop", "batched")
 
-class _Geometry(NamedTuple):
+
+class _Form(NamedTuple):
     output_size: tuple[int, int]
     strides: tuple[int, int]
+    loop: bool
 
 
 def stochastic_conv(
@@ -28,6 +31,7 @@ def stochastic_conv(
     corners: jax.Array,
     output_size: tuple[int, int],
     strides: tuple[int, int] = (2, 2),
+    method: str = "auto",
 ) -> jax.Array:
     """Convolves each kernel with its own window of each image, without padding.
 
@@ -45,12 +49,13 @@ def stochastic_conv(
         inside its image; this is not checked.
       output_size: (oh, ow).
       strides: (vertical, horizontal).
+      method: as of `stochastic_conv_polyphase`.
 
     Returns:
       [B, oh, ow, K].
 
     Raises:
-      ValueError: the shapes do not fit together.
+      ValueError: the shapes do not fit together, or `method` is unknown.
 
     Source: Reekie 2021, section 3.2.1, "Stochastic Convolution by Image".
     """
@@ -59,7 +64,7 @@ def stochastic_conv(
     )
     images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)))
     planes = polyphase(images, strides)
-    return stochastic_conv_polyphase(planes, kernel, corners, output_size, strides)
+    return stochastic_conv_polyphase(planes, kernel, corners, output_size, strides, method)
 
 
 def stochastic_conv_polyphase(
@@ -68,6 +73,7 @@ def stochastic_conv_polyphase(
     corners: jax.Array,
     output_size: tuple[int, int],
     strides: tuple[int, int] = (2, 2),
+    method: str = "auto",
 ) -> jax.Array:
     """Is `stochastic_conv` on images already split by `polyphase`, the fast form.
 
@@ -77,17 +83,24 @@ def stochastic_conv_polyphase(
       corners: int [B, G, 2] in pixels of the whole image.
       output_size: (oh, ow).
       strides: (vertical, horizontal), as given to `polyphase`.
+      method: "loop" takes one image after the other, "batched" all at once; "auto" takes "loop"
+        where the CPU is JAX's default back end (there XLA would fuse the output's transposition
+        into the gathers of the batched form, which makes it four times slower) and "batched"
+        elsewhere (a loop would starve an accelerator). The numbers are the same to rounding.
 
     Returns:
       [B, oh, ow, K] in the kernel's dtype.
 
     Raises:
-      ValueError: the shapes do not fit together.
+      ValueError: the shapes do not fit together, or `method` is unknown.
     """
     planes, kernel, corners = map(jnp.asarray, (planes, kernel, corners))
     _check_shapes(planes.shape, kernel.shape, corners.shape, strides)
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; use one of {', '.join(METHODS)}")
+    loop = method == "loop" or (method == "auto" and jax.default_backend() == "cpu")
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
-    return _conv(_Geometry(output_size, strides), planes, kernel, corners)
+    return _conv(_Form(output_size, strides, loop), planes, kernel, corners)
 
 
 def _check_shapes(
@@ -109,132 +122,97 @@ def _check_shapes(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv(
-    geometry: _Geometry, planes: jax.Array, kernel: jax.Array, corners: jax.Array
-) -> jax.Array:
-    def output(image: jax.Array, channel: jax.Array) -> jax.Array:
-        weights = kernel[..., channel].astype(jnp.float32)
-        total = jnp.zeros(geometry.output_size, jnp.float32)
-        for tap, block in _blocks(geometry, planes, kernel.shape, image, corners[image, channel]):
-            total += weights[tap] * block
-        return total
+def _conv(form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array) -> jax.Array:
+    def of_image(planes: jax.Array, corners: jax.Array) -> jax.Array:
+        def of_kernel(weights: jax.Array, corner: jax.Array) -> jax.Array:
+            total = jnp.zeros(form.output_size, jnp.float32)
+            for tap, start in _taps(form, weights.shape, corner):
+                total += weights[tap] * _block(form, planes, start)
+            return total
 
-    outputs = _for_each_pair(output, planes.shape[0], kernel.shape[-1])
+        return jax.vmap(of_kernel, (-1, 0))(kernel.astype(jnp.float32), corners)
+
+    outputs = _map(form.loop, of_image, planes, corners)
     return jnp.moveaxis(outputs, 1, -1).astype(kernel.dtype)
 
 
 def _conv_forward(
-    geometry: _Geometry, planes: jax.Array, kernel: jax.Array, corners: jax.Array
+    form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-    return _conv(geometry, planes, kernel, corners), (planes, kernel, corners)
+    return _conv(form, planes, kernel, corners), (planes, kernel, corners)
 
 
 def _conv_backward(
-    geometry: _Geometry,
-    residuals: tuple[jax.Array, jax.Array, jax.Array],
-    cotangent: jax.Array,
+    form: _Form, residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array | np.ndarray, jax.Array, np.ndarray]:
     planes, kernel, corners = residuals
     cotangent = jnp.moveaxis(cotangent.astype(jnp.float32), -1, 1)
-    no_gradient = np.zeros(corners.shape, jax.dtypes.float0)
-    kernel_gradient = _kernel_gradient(geometry, planes, kernel, corners, cotangent)
-    if not jnp.issubdtype(planes.dtype, jnp.floating):
-        return np.zeros(planes.shape, jax.dtypes.float0), kernel_gradient, no_gradient
-    return (
-        _planes_gradient(geometry, planes, kernel, corners, cotangent),
-        kernel_gradient,
-        no_gradient,
+    planes_gradient = (
+        _planes_gradient(form, planes, kernel, corners, cotangent)
+        if jnp.issubdtype(planes.dtype, jnp.floating)
+        else np.zeros(planes.shape, jax.dtypes.float0)
     )
+    kernel_gradient = _kernel_gradient(form, planes, kernel, corners, cotangent)
+    return planes_gradient, kernel_gradient, np.zeros(corners.shape, jax.dtypes.float0)
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
 def _kernel_gradient(
-    geometry: _Geometry,
-    planes: jax.Array,
-    kernel: jax.Array,
-    corners: jax.Array,
-    cotangent: jax.Array,
+    form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array, cotangent: jax.Array
 ) -> jax.Array:
-    def taps(image: jax.Array, channel: jax.Array) -> jax.Array:
-        outer = cotangent[image, channel].reshape(-1)
-        return jnp.stack(
-            [
-                jnp.dot(block.reshape(-1), outer)
-                for _, block in _blocks(
-                    geometry, planes, kernel.shape, image, corners[image, channel]
-                )
-            ]
-        )
+    def product(block: jax.Array, outer: jax.Array) -> jax.Array:
+        # XLA:CPU's fused sum is scalar, its dot product is not; elsewhere the sum is fused with
+        # the gather, where a dot product would have the block copied first.
+        return jnp.vdot(block, outer) if form.loop else (block * outer).sum()
 
-    gradient = _for_each_pair(taps, planes.shape[0], kernel.shape[-1]).sum(axis=0)
+    def of_image(planes: jax.Array, corners: jax.Array, cotangent: jax.Array) -> jax.Array:
+        def of_kernel(corner: jax.Array, outer: jax.Array) -> jax.Array:
+            taps = _taps(form, kernel.shape, corner)
+            return jnp.stack([product(_block(form, planes, start), outer) for _, start in taps])
+
+        return _map(form.loop, of_kernel, corners, cotangent)
+
+    gradient = _map(form.loop, of_image, planes, corners, cotangent).sum(axis=0)
     return gradient.T.reshape(kernel.shape).astype(kernel.dtype)
 
 
 def _planes_gradient(
-    geometry: _Geometry,
-    planes: jax.Array,
-    kernel: jax.Array,
-    corners: jax.Array,
-    cotangent: jax.Array,
+    form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array, cotangent: jax.Array
 ) -> jax.Array:
-    batch, kernels = planes.shape[0], kernel.shape[-1]
     weights = kernel.astype(jnp.float32)
 
-    def add_pair(pair: jax.Array, gradient: jax.Array) -> jax.Array:
-        image, channel = pair // kernels, pair % kernels
-        for (i, j, c), start in _starts(geometry, kernel.shape, image, corners[image, channel]):
-            block = lax.dynamic_slice(gradient, start, (1, 1, 1, 1, *geometry.output_size))
-            block += weights[i, j, c, channel] * cotangent[image, channel]
-            gradient = lax.dynamic_update_slice(gradient, block, start)
-        return gradient
+    def of_image(corners: jax.Array, cotangent: jax.Array) -> jax.Array:
+        def add_kernel(number: jax.Array, gradient: jax.Array) -> jax.Array:
+            for tap, start in _taps(form, kernel.shape, corners[number]):
+                block = _block(form, gradient, start) + weights[tap][number] * cotangent[number]
+                gradient = lax.dynamic_update_slice(gradient, block[None, None, None], start)
+            return gradient
 
-    zeros = jnp.zeros(planes.shape, jnp.float32)
-    return lax.fori_loop(0, batch * kernels, add_pair, zeros).astype(planes.dtype)
+        return lax.fori_loop(
+            0, kernel.shape[-1], add_kernel, jnp.zeros(planes.shape[1:], jnp.float32)
+        )
+
+    return _map(form.loop, of_image, corners, cotangent).astype(planes.dtype)
 
 
-def _starts(
-    geometry: _Geometry, kernel_shape: tuple[int, ...], image: jax.Array, corner: jax.Array
+def _taps(
+    form: _Form, kernel_shape: tuple[int, ...], corner: jax.Array
 ) -> Iterator[tuple[tuple[int, int, int], tuple]]:
-    """Yields each tap (i, j, c) of a kernel and where its block starts in the planes."""
-    rows, columns = geometry.strides
+    """Yields each tap (i, j, c) of a kernel and where its block starts in an image's planes."""
+    rows, columns = form.strides
     for i, j, c in np.ndindex(*kernel_shape[:3]):
         row, column = corner[0] + i, corner[1] + j
-        yield (i, j, c), (image, row % rows, column % columns, c, row // rows, column // columns)
+        yield (i, j, c), (row % rows, column % columns, c, row // rows, column // columns)
 
 
-def _blocks(
-    geometry: _Geometry,
-    planes: jax.Array,
-    kernel_shape: tuple[int, ...],
-    image: jax.Array,
-    corner: jax.Array,
-) -> Iterator[tuple[tuple[int, int, int], jax.Array]]:
-    """Yields each tap (i, j, c) and the pixels that it meets, float32 [oh, ow]."""
-    for tap, start in _starts(geometry, kernel_shape, image, corner):
-        block = lax.dynamic_slice(planes, start, (1, 1, 1, 1, *geometry.output_size))
-        yield tap, block.reshape(geometry.output_size).astype(jnp.float32)
+def _block(form: _Form, planes: jax.Array, start: tuple) -> jax.Array:
+    """Returns the pixels that a tap meets, float32 [oh, ow]."""
+    block = lax.dynamic_slice(planes, start, (1, 1, 1, *form.output_size))
+    return block.reshape(form.output_size).astype(jnp.float32)
 
 
-def _for_each_pair(
-    function: Callable[[jax.Array, jax.Array], jax.Array], images: int, channels: int
-) -> jax.Array:
-    """Returns function(image, channel) for every pair, [images, channels, ...].
-
-    On the CPU a loop, since XLA would fuse the outputs' later transposition into the gathers of a
-    batched form (4x slower forward, measured); elsewhere batched, since a loop would starve an
-    accelerator.
-    """
-
-    def loop() -> jax.Array:
-        pairs = lax.map(
-            lambda pair: function(pair // channels, pair % channels), jnp.arange(images * channels)
-        )
-        return pairs.reshape(images, channels, *pairs.shape[1:])
-
-    def batched() -> jax.Array:
-        over_channels = jax.vmap(function, (None, 0))
-        return jax.vmap(over_channels, (0, None))(jnp.arange(images), jnp.arange(channels))
-
-    return lax.platform_dependent(cpu=loop, default=batched)
+def _map(loop: bool, function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+    """Maps over the leading axis of the arrays."""
+    return lax.map(lambda row: function(*row), arrays) if loop else jax.vmap(function)(*arrays)
