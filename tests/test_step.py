@@ -3,6 +3,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from test_efficientnet import abstract
 
 from stochconv_jax.evaluation.predict import DATA_AXIS
 from stochconv_jax.models import BACKBONES, create_model
@@ -22,8 +23,10 @@ def make_batch(step, size=8):
     }
 
 
-def make_model():
-    return create_model(BACKBONES["efficientnet_tiny"], seed=0, join="stem", output_size=(16, 16))
+def make_model(**arguments):
+    return create_model(
+        BACKBONES["efficientnet_tiny"], seed=0, join="stem", output_size=(16, 16), **arguments
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,11 @@ def on_one_device():
     return train_on(1)
 
 
-def train_on(devices, steps=2):
+def train_on(devices, steps=2, **arguments):
     mesh = jax.make_mesh(
         (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
     )
-    model = make_model()
+    model = make_model(**arguments)
     # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
     optimizer = optax.sgd(0.05)
     state, step = create_state(model, optimizer), make_train_step(model, optimizer, mesh)
@@ -63,6 +66,34 @@ def test_four_devices_make_the_same_step_as_one(on_one_device):
         jax.tree.leaves(one.batch_stats), jax.tree.leaves(four.batch_stats), strict=True
     ):
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_rematerialising_changes_nothing_but_the_memory(on_one_device):
+    (one, losses, _), (other, other_losses, _) = on_one_device, train_on(1, rematerialise=True)
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
+    for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(second, first, rtol=1e-3, atol=1e-5)
+
+
+def test_rematerialising_keeps_little_for_the_backward_pass():
+    def kept_bytes(rematerialise):
+        graph, parameters, rest = nnx.split(
+            abstract(rematerialise=rematerialise, branches=("global",)), nnx.Param, ...
+        )
+        images = np.zeros((8, 224, 224, 3), np.uint8)
+
+        def forward(parameters, rest):
+            network = nnx.merge(graph, parameters, nnx.clone(rest))
+            return network(images, None, jax.random.key(0), train=True)
+
+        kept = jax.eval_shape(
+            lambda parameters, rest: jax.vjp(lambda p: forward(p, rest), parameters)[1],
+            parameters,
+            rest,
+        )
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+    assert kept_bytes(True) < 0.25 * kept_bytes(False)
 
 
 def test_the_same_seed_gives_the_same_bits(on_one_device):

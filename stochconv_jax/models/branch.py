@@ -37,9 +37,11 @@ class Stages(nnx.Module):
         last: int,
         in_features: int,
         *,
+        rematerialise: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
+        self.rematerialise = rematerialise
         self.stages: nnx.List = nnx.List()
         for stage in range(first, min(last, len(backbone.repeats)) + 1):
             self.stages.append(backbone.make_stage(stage, in_features, dtype=dtype, rngs=rngs))
@@ -52,9 +54,14 @@ class Stages(nnx.Module):
         """Maps [B, H, W, in_features] onward; with `masks`, as in training."""
         blocks = [block for stage in self.stages for block in stage]
         draws = None if masks is None else masks.of_part(0).uniform(len(blocks))
+        call = nnx.remat(_call) if self.rematerialise else _call
         for number, block in enumerate(blocks):
-            x = block(x, None if draws is None else draws[:, number])
+            x = call(block, x, None if draws is None else draws[:, number])
         return self.head(x, masks is not None) if self.has_head else x
+
+
+def _call(block: nnx.Module, x: jax.Array, draw: jax.Array | None) -> jax.Array:
+    return block(x, draw)
 
 
 class Branch(nnx.Module):
@@ -68,6 +75,7 @@ class Branch(nnx.Module):
         output_size: tuple[int, int],
         last: int,
         *,
+        rematerialise: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
@@ -78,7 +86,9 @@ class Branch(nnx.Module):
             else StochasticConv(features, kernel_size, strides, output_size, dtype=dtype, rngs=rngs)
         )
         self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
-        self.stages = Stages(backbone, 1, last, features, dtype=dtype, rngs=rngs)
+        self.stages = Stages(
+            backbone, 1, last, features, rematerialise=rematerialise, dtype=dtype, rngs=rngs
+        )
 
     def __call__(self, masks: Masks | None, *inputs: Any) -> jax.Array:
         """Maps images, or images and corners, onward; with `masks`, as in training."""

@@ -42,6 +42,7 @@ class TwoBranchNetwork(nnx.Module):
         axes: str = "independent",
         dropout_rate: float = 0.3,
         batch_norm_momentum: float = 0.99,
+        rematerialise: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -62,6 +63,8 @@ class TwoBranchNetwork(nnx.Module):
           batch_norm_momentum: what is kept of the running statistics each step, by Flax's and
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
             where a run makes fewer than a few thousand steps.
+          rematerialise: keep only what enters each block for its gradient, and compute the block
+            again in the backward pass: much less memory, about a third more time.
           dtype: of the computation; parameters and statistics are float32.
           rngs: for the initial parameters.
 
@@ -88,7 +91,14 @@ class TwoBranchNetwork(nnx.Module):
         self.branches = nnx.List(
             [
                 Branch(
-                    backbone, name, stem_features, self.output_size, last, dtype=dtype, rngs=rngs
+                    backbone,
+                    name,
+                    stem_features,
+                    self.output_size,
+                    last,
+                    rematerialise=rematerialise,
+                    dtype=dtype,
+                    rngs=rngs,
                 )
                 for name in branches
             ]
@@ -98,7 +108,13 @@ class TwoBranchNetwork(nnx.Module):
         if not self.joins_at_head:
             joined = stem_features if last == 0 else backbone.stage_features(last)
             self.trunk = Stages(
-                backbone, last + 1, stages + 1, joined * len(branches), dtype=dtype, rngs=rngs
+                backbone,
+                last + 1,
+                stages + 1,
+                joined * len(branches),
+                rematerialise=rematerialise,
+                dtype=dtype,
+                rngs=rngs,
             )
             features = backbone.head_features
         self.set_attributes(nnx.BatchNorm, momentum=batch_norm_momentum)
