@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 CONFIG := --config=configs/quickstart.py
 BASE_CONFIG := --config=configs/quickstart.py:base
 
-.PHONY: venv train test test-slow lint
+.PHONY: venv train test test-slow lint benchmarks
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -41,3 +41,16 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+$(VENV)/installed-benchmarks: $(VENV)/installed requirements-benchmarks.txt
+	$(RUN) -m pip install --quiet -r requirements-benchmarks.txt
+	$(RUN) -m pip install --quiet --no-deps geffnet==1.0.2
+	touch $@
+
+benchmarks: $(VENV)/installed-benchmarks
+	$(RUN) -m benchmarks.stochastic_conv
+	$(RUN) -m benchmarks.depthwise_conv
+	$(RUN) -m benchmarks.train_step
+	$(RUN) -m benchmarks.profile_step
+	$(RUN) -m benchmarks.sampling
+	$(RUN) -m benchmarks.input_pipeline

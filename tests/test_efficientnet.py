@@ -56,7 +56,7 @@ def test_initial_parameters_follow_the_published_distributions():
     model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
     branch = model.branches[0]
     block = branch.stages.stages[5][0]
-    features = block.expand.out_features
+    features = block.expand.kernel.shape[1]
     assert np.std(block.expand.kernel[...]) == pytest.approx((2 / features) ** 0.5, rel=0.03)
     assert np.std(block.depthwise.kernel[...]) == pytest.approx((2 / 25) ** 0.5, rel=0.03)
     reduce = block.squeeze_excitation.reduce

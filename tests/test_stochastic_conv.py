@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 from jax.test_util import check_grads
+from readable_stochastic_conv import readable_stochastic_conv
 
 from stochconv_jax.ops import (
     polyphase,
@@ -12,25 +12,6 @@ from stochconv_jax.ops import (
     stochastic_conv_polyphase,
     window_size,
 )
-
-
-def readable_stochastic_conv(images, kernel, corners, output_size, strides):
-    """The layer as its definition reads: cut out each window, then convolve it."""
-    height, width = window_size(output_size, kernel.shape[:2], strides)
-    corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
-
-    def one_kernel(image, corner, weights):
-        window = lax.dynamic_slice(image, (*corner, 0), (height, width, image.shape[-1]))
-        return lax.conv_general_dilated(
-            window[None].astype(weights.dtype),
-            weights[..., None],
-            strides,
-            "VALID",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )[0, ..., 0]
-
-    over_kernels = jax.vmap(one_kernel, in_axes=(None, 0, -1), out_axes=-1)
-    return jax.vmap(over_kernels, in_axes=(0, 0, None))(images, corners, kernel)
 
 
 def naive_stochastic_conv(images, kernel, corners, output_size, strides):

@@ -1,0 +1,1 @@
+"""What things cost: python -m benchmarks.NAME measures side by side and keeps the figures."""

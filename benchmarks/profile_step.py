@@ -1,0 +1,82 @@
+"""Where a B0 training step's time goes: python -m benchmarks.profile_step."""
+
+import argparse
+import collections
+import pathlib
+import re
+import tempfile
+from collections.abc import Sequence
+
+import jax
+from jax.profiler import ProfileData
+
+from benchmarks.measure import RESULTS, report
+from benchmarks.train_step import NETWORKS, make_jax
+from stochconv_jax.huge_pages import restart_with_huge_pages
+
+STEPS = 5
+# The first that a compiled operation's text matches is what it counts as.
+KINDS = {
+    "depthwise, gradient in the kernel": r" while\(|body",
+    "1x1 convolutions, stem, dense layers": r" dot\(",
+    "sums over positions (BatchNorm, squeeze-excitation)": r" reduce\(",
+    "depthwise, forward and gradient in the input": r"(?s)(slice=\{\[0:\d+\], \[.*){8}",
+    "elementwise: BatchNorm, swish, gates, padding": r"",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints and keeps the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", default="b0", choices=NETWORKS)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    train, _, about = make_jax(NETWORKS[options.network], options.batch, high=1024)
+    train(), train()
+    with tempfile.TemporaryDirectory() as directory:
+        with jax.profiler.trace(directory):
+            for _ in range(STEPS):
+                jax.block_until_ready(train())
+        (path,) = pathlib.Path(directory).rglob("*.xplane.pb")
+        times = _operation_times(path)
+    kinds = _kinds(about["compiled"])
+    total: collections.Counter = collections.Counter()
+    for name, milliseconds in times.items():
+        if name in kinds:  # what runs inside a loop counts with the loop
+            total[kinds[name]] += milliseconds / STEPS
+    rows = [
+        {"what": kind, "ms": time, "share %": 100 * time / total.total()}
+        for kind, time in total.most_common()
+    ]
+    setting = f"{options.network}, batch {options.batch}; ms of one core, of which several work"
+    report("profile_step", setting, rows, options.results)
+
+
+def _operation_times(path: pathlib.Path) -> dict[str, float]:
+    """Returns the milliseconds spent in each compiled operation, over all threads."""
+    times: dict[str, float] = collections.defaultdict(float)
+    for plane in ProfileData.from_file(str(path)).planes:
+        for line in plane.lines:
+            for event in line.events:
+                if "hlo_op" in dict(event.stats):
+                    times[event.name] += event.duration_ns / 1e6
+    return times
+
+
+def _kinds(compiled: str) -> dict[str, str]:
+    """Returns what each operation of the compiled step's entry counts as."""
+    compiled = re.sub(r", metadata=\{[^}]*\}", "", compiled)
+    bodies = dict(re.findall(r"(?ms)^%?([\w.-]+) \(.*?\{\n(.*?)^\}", compiled))
+    entry = compiled[compiled.index("\nENTRY ") :]
+    kinds = {}
+    for name, text in re.findall(r"(?m)^\s+(?:ROOT )?%?([\w.-]+) = (.*)$", entry):
+        called = re.search(r"calls=%?([\w.-]+)", text)
+        text += bodies.get(called.group(1), "") if called else ""
+        kinds[name] = next(kind for kind, pattern in KINDS.items() if re.search(pattern, text))
+    return kinds
+
+
+if __name__ == "__main__":
+    restart_with_huge_pages()
+    main()

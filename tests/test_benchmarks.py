@@ -1,0 +1,78 @@
+"""Every benchmark runs at a tiny size; and the documented tables are those of the kept results."""
+
+import json
+import pathlib
+
+import pytest
+
+from benchmarks import (
+    depthwise_conv,
+    input_pipeline,
+    measure,
+    profile_step,
+    sampling,
+    stochastic_conv,
+    train_step,
+)
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def run(benchmark, tmp_path, arguments):
+    benchmark.main([*arguments.split(), "--results", str(tmp_path)])
+    (path,) = tmp_path.rglob("*.json")
+    return json.loads(path.read_text())["rows"]
+
+
+def test_stochastic_conv(tmp_path):
+    rows = run(stochastic_conv, tmp_path, "--batch 1 --side 64 --output 8 --repeats 1")
+    assert len(rows) == 8
+    assert rows[0]["ratio"] == rows[0]["ratio "] == 1
+    assert all(row["forward ms"] > 0 for row in rows)
+
+
+def test_depthwise_conv_knows_b0s_sixteen_layers(tmp_path):
+    layers = depthwise_conv.layers(112)
+    assert sum(layers.values()) == 16
+    assert layers[112, 96, 3, 2] == 1
+    assert layers[7, 1152, 5, 1] == 3
+    rows = run(depthwise_conv, tmp_path, "--batch 1 --side 16 --repeats 1")
+    assert rows[-1]["layer"] == "all sixteen"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    networks = {"b0": train_step.Network("efficientnet_tiny", 32, train_step.BOTH)}
+    monkeypatch.setattr(train_step, "NETWORKS", networks)
+    monkeypatch.setattr(profile_step, "NETWORKS", networks)
+
+
+def test_train_step(tmp_path, tiny):
+    (row,) = run(train_step, tmp_path, "--networks b0 --batch 4 --high 64 --repeats 1")
+    assert row["train ms"] > row["predict ms"] > 0
+    assert row["peak MB"] > 0
+
+
+def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
+    rows = run(profile_step, tmp_path, "--batch 4")
+    assert set(profile_step.KINDS) == {row["what"] for row in rows}
+    assert sum(row["share %"] for row in rows) == pytest.approx(100)
+
+
+def test_sampling(tmp_path):
+    arguments = "--backbone efficientnet_tiny --samples 2 --batch 4 --side 32 --high 64 --repeats 1"
+    rows = run(sampling, tmp_path, arguments)
+    assert [row["K"] for row in rows] == ["1", "2"]
+
+
+def test_input_pipeline(tmp_path):
+    rows = run(input_pipeline, tmp_path, "--images 20 --high 128 --low 32 --repeats 1")
+    assert all(row["images/s"] > 0 for row in rows)
+
+
+def test_the_documented_tables_are_those_of_the_kept_results():
+    documented = (ROOT / "docs" / "performance.md").read_text()
+    results = sorted(measure.RESULTS.rglob("*.json"))
+    assert results
+    for path in results:
+        assert measure.table(json.loads(path.read_text())["rows"]) in documented, path
