@@ -14,7 +14,7 @@ import numpy as np
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 # Seconds.
-SLOW = 2.0
+SLOW = 5.0
 
 
 def milliseconds(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
