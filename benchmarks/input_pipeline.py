@@ -16,6 +16,7 @@ from benchmarks.measure import RESULTS, report
 from configs import base
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.huge_pages import restart_with_huge_pages
 
 BATCH = 8
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     decoded = speeds.get("simplejpeg decoding, one thread")
     rows = [
         {
-            "": name,
+            "what": name,
             "images/s": speed,
             "images/s a core": speed / used,
             "of decoding": decoded and speed / used / decoded,
@@ -89,4 +90,5 @@ def _images_per_second(read: Callable[[], int], repeats: int) -> float:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -32,11 +32,10 @@ KINDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints and keeps the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", default="b0", choices=NETWORKS)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    train, _, about = make_jax(NETWORKS[options.network], options.batch, high=1024)
+    train, _, about = make_jax(NETWORKS["b0"], options.batch, high=1024)
     for _ in range(STEPS):
         jax.block_until_ready(train())
     with tempfile.TemporaryDirectory() as directory:
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {"what": kind, "ms": spent, "share %": 100 * spent / total.total()}
         for kind, spent in total.most_common()
     ]
-    setting = f"{options.network}, batch {options.batch}; ms of {cores} cores together"
+    setting = f"b0, batch {options.batch}; ms of {cores} cores together"
     report("profile_step", setting, rows, options.results)
 
 

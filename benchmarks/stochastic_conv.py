@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.measure import RESULTS, milliseconds, report
+from benchmarks.readable_stochastic_conv import readable_stochastic_conv
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.ops import (
     patch_conv,
@@ -19,7 +20,6 @@ from stochconv_jax.ops import (
     stochastic_conv_polyphase,
     window_size,
 )
-from tests.readable_stochastic_conv import readable_stochastic_conv
 
 STRIDES = (2, 2)
 Layer = Callable[[jax.Array, jax.Array], jax.Array]
@@ -101,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "planes on the host, an image": lambda: polyphase(large[0], STRIDES),
     }
     for name, time in milliseconds(floors, options.repeats).items():
-        rows.append({"": name, "forward ms": time, "ratio": time / rows[0]["forward ms"]})
+        rows.append(
+            {"layer": name, "forward ms": time, "forward ratio": time / rows[0]["forward ms"]}
+        )
     setting = (
         f"batch {batch}, {side}x{side} uint8 (standard: {2 * output}x{2 * output} float32), "
         f"32 kernels of 3x3, stride 2, to {output}x{output}, NHWC; gradient in the kernel"
@@ -132,11 +134,11 @@ def _rows(
     first = next(iter(layers))
     return [
         {
-            "": name,
+            "layer": name,
             "forward ms": forward_ms[name],
-            "ratio": forward_ms[name] / forward_ms[first],
-            "forward + gradient ms": both_ms[name],
-            "ratio ": both_ms[name] / both_ms[first],
+            "forward ratio": forward_ms[name] / forward_ms[first],
+            "with gradient ms": both_ms[name],
+            "with gradient ratio": both_ms[name] / both_ms[first],
             "temporary MB": memory[name],
         }
         for name in layers

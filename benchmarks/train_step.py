@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for name in options.networks:
         network = NETWORKS[name]
-        batch = options.batch // network.divisor
+        batch = max(1, options.batch // network.divisor)
         train, predict, about = make_jax(network, batch, options.high)
         functions = {"train": train, "predict": predict}
         if with_torch and network.branches == ("global",):

@@ -13,7 +13,13 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from stochconv_jax.errors import InputError
 
 # Fields that may change from one command to the next on the same directory.
-FREE_FIELDS = ("eval", "train.epochs", "data.workers", "data.prepared_directory")
+FREE_FIELDS = (
+    "eval",
+    "train.epochs",
+    "data.workers",
+    "data.prepared_directory",
+    "model.rematerialise",
+)
 
 
 class Progress(NamedTuple):

@@ -31,6 +31,7 @@ def grouped_conv(x, kernel, strides, padding):
         ((9, 12), (3, 5), (2, 1), "VALID"),
         ((9, 12), (3, 3), (2, 2), ((1, 2), (0, 3))),
         ((9, 12), (1, 2), (3, 3), ((2, 0), (4, 1))),
+        ((1, 1), (3, 3), (2, 2), "SAME"),
     ],
 )
 @pytest.mark.parametrize("method", ["shifted", "grouped"])
@@ -52,13 +53,38 @@ def test_equals_grouped_convolution_with_gradients(size, kernel_size, strides, p
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_bfloat16_keeps_its_dtype_and_accumulates_the_gradient_in_float32():
-    x = jnp.ones((4, 32, 32, 2), jnp.bfloat16)
-    kernel = jnp.ones((3, 3, 1, 2), jnp.bfloat16)
-    out, pull_back = jax.vjp(lambda x, k: depthwise_conv(x, k, (1, 1), "VALID"), x, kernel)
-    x_gradient, kernel_gradient = pull_back(jnp.ones_like(out))
-    assert out.dtype == x_gradient.dtype == kernel_gradient.dtype == jnp.bfloat16
-    np.testing.assert_allclose(kernel_gradient.astype(np.float32), 4 * 30 * 30, rtol=0.01)
+def test_bfloat16_keeps_its_dtype_and_sums_in_float32():
+    """Off by no more than the rounding of the result to bfloat16."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (4, 28, 28, 3), jnp.bfloat16)
+    kernel = jax.random.normal(keys[1], (5, 5, 1, 3), jnp.bfloat16)
+    cotangent = jax.random.normal(keys[2], x.shape, jnp.bfloat16)
+
+    def value_and_gradients(conv, dtype):
+        out, pull_back = jax.vjp(conv, x.astype(dtype), kernel.astype(dtype))
+        return out, *pull_back(cotangent.astype(dtype))
+
+    actual = value_and_gradients(functools.partial(depthwise_conv, method="shifted"), jnp.bfloat16)
+    exact = value_and_gradients(
+        functools.partial(grouped_conv, strides=(1, 1), padding="SAME"), jnp.float32
+    )
+    for one, other in zip(actual, exact, strict=True):
+        assert one.dtype == jnp.bfloat16
+        error = np.linalg.norm(one.astype(np.float32) - other) / np.linalg.norm(other)
+        assert error < 2.0**-9
+
+
+def test_the_cpu_gets_the_fast_form():
+    x, kernel = jnp.ones((1, 9, 9, 2)), jnp.ones((3, 3, 1, 2))
+    fast = "conv_general_dilated" not in str(jax.make_jaxpr(depthwise_conv)(x, kernel))
+    assert fast == (jax.default_backend() == "cpu")
+
+
+def test_what_would_go_wrong_in_silence_is_refused():
+    with pytest.raises(ValueError, match="x is float32 and kernel bfloat16"):
+        depthwise_conv(jnp.ones((1, 8, 8, 6)), jnp.ones((3, 3, 1, 6), jnp.bfloat16))
+    with pytest.raises(ValueError, match="larger than the padded image"):
+        depthwise_conv(jnp.ones((1, 2, 8, 6)), jnp.ones((3, 3, 1, 6)), padding="VALID")
 
 
 def test_a_kernel_for_other_channels_is_refused():

@@ -39,6 +39,17 @@ def test_equals_xlas_convolution_with_gradients(size, kernel_size, strides, meth
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
+def test_the_cpu_gets_the_fast_form():
+    form = jax.make_jaxpr(functools.partial(patch_conv, strides=(2, 2)))
+    fast = "conv_general_dilated" not in str(form(jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 3, 4))))
+    assert fast == (jax.default_backend() == "cpu")
+
+
+def test_a_kernel_for_other_channels_is_refused():
+    with pytest.raises(ValueError, match=r"expected \[kh, kw, 3, K\]"):
+        patch_conv(jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 4, 4)), (2, 2))
+
+
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match="use one of auto, patches, conv"):
         patch_conv(jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 3, 4)), (2, 2), method="fast")

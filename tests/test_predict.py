@@ -89,6 +89,12 @@ def test_evaluation_repeats_to_the_bit(dataset):
     np.testing.assert_array_equal(first.samples, again.samples)
 
 
+def test_rematerialisation_is_for_training_and_changes_no_prediction(dataset):
+    plain, thrifty = (make_model(join="stem", rematerialise=value) for value in (False, True))
+    expected, actual = (predict(model, dataset, 9, samples=2) for model in (plain, thrifty))
+    np.testing.assert_allclose(actual.samples, expected.samples, rtol=1e-4, atol=1e-6)
+
+
 def test_a_network_without_a_stochastic_branch_has_one_sample(dataset):
     predictions = predict(make_model(branches=("global",)), dataset, 9, samples=5)
     assert predictions.samples.shape == (9, 1, 3)

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from readable_stochastic_conv import readable_stochastic_conv
 
+from benchmarks.readable_stochastic_conv import readable_stochastic_conv
 from stochconv_jax.ops import (
     polyphase,
     sample_windows,

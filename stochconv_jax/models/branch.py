@@ -54,7 +54,8 @@ class Stages(nnx.Module):
         """Maps [B, H, W, in_features] onward; with `masks`, as in training."""
         blocks = [block for stage in self.stages for block in stage]
         draws = None if masks is None else masks.of_part(0).uniform(len(blocks))
-        call = nnx.remat(_call) if self.rematerialise else _call
+        # In training alone: where there is no gradient there is nothing to keep.
+        call = nnx.remat(_call) if self.rematerialise and masks is not None else _call
         for number, block in enumerate(blocks):
             x = call(block, x, None if draws is None else draws[:, number])
         return self.head(x, masks is not None) if self.has_head else x

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from stochconv_jax.ops.method import choose_method
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # Rows a pass of the kernel gradient's loop, so that an accumulator is read once for several.
 _ROWS = 4
-
-METHODS = ("auto", "shifted", "grouped")
 
 
 class _Geometry(NamedTuple):
@@ -30,11 +30,11 @@ def depthwise_conv(
     """Convolves every channel with its own kernel.
 
     The same numbers as `lax.conv_general_dilated(..., feature_group_count=C)`, forward and
-    gradients.
+    gradients; in the user's own `shard_map` the form for the CPU needs `check_vma=False`.
 
     Args:
       x: [B, H, W, C], float.
-      kernel: [kh, kw, 1, C], same dtype.
+      kernel: [kh, kw, 1, C], same dtype. Sums are made in float32, or in that dtype if it is wider.
       strides: (vertical, horizontal).
       padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "VALID", or
         ((top, bottom), (left, right)).
@@ -46,12 +46,14 @@ def depthwise_conv(
       [B, oh, ow, C].
 
     Raises:
-      ValueError: the kernel's shape does not match the channels of x, or `method` is unknown.
+      ValueError: the kernel's shape does not match the channels of x, the kernel is larger than the
+        padded image, the dtypes differ, or `method` is unknown.
     """
     if kernel.ndim != 4 or kernel.shape[2:] != (1, x.shape[-1]):
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, 1, {x.shape[-1]}]")
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; use one of {', '.join(METHODS)}")
+    if x.dtype != kernel.dtype:
+        raise ValueError(f"x is {x.dtype} and kernel {kernel.dtype}; convert one of them")
+    method = choose_method(method, cpu="shifted", elsewhere="grouped")
     pads = (
         lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
         if isinstance(padding, str)
@@ -59,7 +61,9 @@ def depthwise_conv(
     )
     (top, bottom), (left, right) = pads
     geometry = _Geometry(strides, ((top, bottom), (left, right)))
-    if method == "shifted" or (method == "auto" and jax.default_backend() == "cpu"):
+    if x.shape[1] + top + bottom < kernel.shape[0] or x.shape[2] + left + right < kernel.shape[1]:
+        raise ValueError(f"kernel {kernel.shape[:2]} is larger than the padded image of {x.shape}")
+    if method == "shifted":
         return _shifted_conv(geometry, x, kernel)
     return lax.conv_general_dilated(
         x,
@@ -84,13 +88,19 @@ def _forward(
     rows, columns = geometry.strides
     height = (padded.shape[1] - kernel.shape[0]) // rows + 1
     width = (padded.shape[2] - kernel.shape[1]) // columns + 1
-    total = jnp.zeros((x.shape[0], height, width, x.shape[3]), x.dtype)
+    dtype = _sum_dtype(x)
+    weights = kernel.astype(dtype)
+    total = jnp.zeros((x.shape[0], height, width, x.shape[3]), dtype)
     for i, j in np.ndindex(*kernel.shape[:2]):
         vertical = slice(i, i + (height - 1) * rows + 1, rows)
         horizontal = slice(j, j + (width - 1) * columns + 1, columns)
-        total += padded[:, vertical, horizontal] * kernel[i, j, 0]
+        total += padded[:, vertical, horizontal].astype(dtype) * weights[i, j, 0]
     # The padded copy is made in any case; kept, it spares the gradient a second one.
-    return total, (padded, kernel)
+    return total.astype(x.dtype), (padded, kernel)
+
+
+def _sum_dtype(x: jax.Array) -> jnp.dtype:
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _backward(
@@ -120,16 +130,18 @@ def _input_gradient(
     vertical = [_phase(phase + top, kernel.shape[0], rows) for phase in range(rows)]
     horizontal = [_phase(phase + left, kernel.shape[1], columns) for phase in range(columns)]
     cotangent, (y0, x0) = _pad_to_reach(cotangent, count, vertical, horizontal)
+    dtype = _sum_dtype(cotangent)
+    weights = kernel.astype(dtype)
 
     def gradient_of(
         row_taps: list[tuple[int, int]], column_taps: list[tuple[int, int]]
     ) -> jax.Array:
-        total = jnp.zeros((cotangent.shape[0], *count, cotangent.shape[3]), cotangent.dtype)
+        total = jnp.zeros((cotangent.shape[0], *count, cotangent.shape[3]), dtype)
         for i, y in row_taps:
             for j, x in column_taps:
                 block = cotangent[:, y - y0 : y - y0 + count[0], x - x0 : x - x0 + count[1]]
-                total += block * kernel[i, j, 0]
-        return total
+                total += block.astype(dtype) * weights[i, j, 0]
+        return total.astype(cotangent.dtype)
 
     phases = [
         jnp.stack([gradient_of(row_taps, column_taps) for column_taps in horizontal], axis=3)
@@ -177,6 +189,7 @@ def _kernel_gradient(
     batch, height, width, channels = cotangent.shape
     rows, columns = geometry.strides
     span = (width - 1) * columns + 1
+    dtype = _sum_dtype(cotangent)
     step_rows = max(number for number in range(1, _ROWS + 1) if height % number == 0)
 
     def add_rows(step: jax.Array, totals: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -190,11 +203,11 @@ def _kernel_gradient(
                 )[0, 0]
                 start = (image, (top + row) * rows + i, j, 0)
                 pixels = lax.dynamic_slice(padded, start, (1, 1, span, channels))[0, 0, ::columns]
-                total += pixels.astype(jnp.float32) * outer.astype(jnp.float32)
+                total += pixels.astype(dtype) * outer.astype(dtype)
             sums.append(total)
         return tuple(sums)
 
-    zeros = (jnp.zeros((width, channels), jnp.float32),) * len(taps)
+    zeros = (jnp.zeros((width, channels), dtype),) * len(taps)
     totals = lax.fori_loop(0, batch * height // step_rows, add_rows, zeros)
     gradient = jnp.stack([total.sum(axis=0) for total in totals])
     return gradient.reshape(kernel.shape).astype(kernel.dtype)

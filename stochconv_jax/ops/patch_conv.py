@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-METHODS = ("auto", "patches", "conv")
+from stochconv_jax.ops.method import choose_method
 
 
 def patch_conv(
@@ -28,12 +28,13 @@ def patch_conv(
       [B, oh, ow, K].
 
     Raises:
-      ValueError: `method` is unknown.
+      ValueError: the kernel's shape does not match the channels of x, or `method` is unknown.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; use one of {', '.join(METHODS)}")
+    if kernel.ndim != 4 or kernel.shape[2] != x.shape[-1]:
+        raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]}, K]")
+    method = choose_method(method, cpu="patches", elsewhere="conv")
     pads = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
-    if method == "conv" or (method == "auto" and jax.default_backend() != "cpu"):
+    if method == "conv":
         return lax.conv_general_dilated(
             x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )

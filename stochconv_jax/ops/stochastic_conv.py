@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from stochconv_jax.ops.method import choose_method
 from stochconv_jax.ops.polyphase import polyphase
-
-METHODS = ("auto", "loop", "batched")
 
 
 class _Form(NamedTuple):
@@ -39,7 +38,8 @@ def stochastic_conv(
         images[b, row + y * strides[0] + i, column + x * strides[1] + j, c] * kernel[i, j, c, k]
     where (row, column) = corners[b, k // (K // G)].
 
-    Differentiable in `kernel` and, where they are floating point, in `images`.
+    Differentiable (in reverse mode) in `kernel` and, where they are floating point, in `images`; in
+    the user's own `shard_map` the form for the CPU needs `check_vma=False`.
 
     Args:
       images: [B, H, W, C], any float dtype or uint8.
@@ -83,7 +83,8 @@ def stochastic_conv_polyphase(
       corners: int [B, G, 2] in pixels of the whole image.
       output_size: (oh, ow).
       strides: (vertical, horizontal), as given to `polyphase`.
-      method: "loop" takes one image after the other, "batched" all at once; "auto" takes "loop"
+      method: "loop" takes one image after the other (for the gradients also one kernel after the
+        other), "batched" all at once; "auto" takes "loop"
         where the CPU is JAX's default back end (there XLA would fuse the output's transposition
         into the gathers of the batched form, which makes it four times slower) and "batched"
         elsewhere (a loop would starve an accelerator). The numbers are the same to rounding.
@@ -96,9 +97,7 @@ def stochastic_conv_polyphase(
     """
     planes, kernel, corners = map(jnp.asarray, (planes, kernel, corners))
     _check_shapes(planes.shape, kernel.shape, corners.shape, strides)
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; use one of {', '.join(METHODS)}")
-    loop = method == "loop" or (method == "auto" and jax.default_backend() == "cpu")
+    loop = choose_method(method, cpu="loop", elsewhere="batched") == "loop"
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
     return _conv(_Form(output_size, strides, loop), planes, kernel, corners)
 

@@ -7,12 +7,18 @@ from jax import lax
 from stochconv_jax.ops import window_size
 
 
-def readable_stochastic_conv(images, kernel, corners, output_size, strides):
-    """Cuts out each window, then convolves it."""
+def readable_stochastic_conv(
+    images: jax.Array,
+    kernel: jax.Array,
+    corners: jax.Array,
+    output_size: tuple[int, int],
+    strides: tuple[int, int],
+) -> jax.Array:
+    """Cuts out each window, then convolves it; arguments as of `stochastic_conv`."""
     height, width = window_size(output_size, kernel.shape[:2], strides)
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
 
-    def one_kernel(image, corner, weights):
+    def one_kernel(image: jax.Array, corner: jax.Array, weights: jax.Array) -> jax.Array:
         window = lax.dynamic_slice(image, (*corner, 0), (height, width, image.shape[-1]))
         return lax.conv_general_dilated(
             window[None].astype(weights.dtype),
