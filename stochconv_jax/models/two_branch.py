@@ -64,7 +64,7 @@ class TwoBranchNetwork(nnx.Module):
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
             where a run makes fewer than a few thousand steps.
           rematerialise: keep only what enters each block for its gradient, and compute the block
-            again in the backward pass: much less memory, about a third more time.
+            again in the backward pass: less memory, more time.
           dtype: of the computation; parameters and statistics are float32.
           rngs: for the initial parameters.
 
