@@ -48,10 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (path,) = pathlib.Path(directory).rglob("*.xplane.pb")
         times = _operation_times(path)
     kinds = _kinds(about["compiled"])
-    loop = next(iter(KINDS))
     total = collections.Counter(dict.fromkeys(KINDS, 0.0))
-    for name, milliseconds in times.items():
-        total[kinds.get(name, loop)] += milliseconds / STEPS  # only loops have unlisted operations
+    for name, kind in kinds.items():
+        total[kind] += times.get(name, 0.0) / STEPS
     cores = 1
     if jax.default_backend() == "cpu":
         cores = os.cpu_count() or 1
@@ -66,23 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _operation_times(path: pathlib.Path) -> dict[str, float]:
-    """Returns the milliseconds spent in each compiled operation, over all threads."""
+    """Returns the milliseconds of each event by name, over all threads."""
     times: dict[str, float] = collections.defaultdict(float)
-    for plane in ProfileData.from_file(str(path)).planes:
+    profile = ProfileData.from_file(str(path))  # held, or its events would be freed meanwhile
+    for plane in profile.planes:
         for line in plane.lines:
             for event in line.events:
-                if "hlo_op" in dict(event.stats):
-                    times[event.name] += event.duration_ns / 1e6
+                times[event.name] += event.duration_ns / 1e6
     return times
 
 
 def _kinds(compiled: str) -> dict[str, str]:
-    """Returns what each operation of the compiled step's entry counts as."""
+    """Returns what each operation of the compiled step counts as; those in loops as the loop."""
     compiled = re.sub(r", metadata=\{[^}]*\}", "", compiled)
     bodies = dict(re.findall(r"(?ms)^%?([\w.-]+) \(.*?\{\n(.*?)^\}", compiled))
     entry = compiled[compiled.index("\nENTRY ") :]
-    kinds = {}
-    for name, text in re.findall(r"(?m)^\s+(?:ROOT )?%?([\w.-]+) = (.*)$", entry):
+    operation = r"(?m)^\s+(?:ROOT )?%?([\w.-]+) = (.*)$"
+    kinds = {name: next(iter(KINDS)) for name, _ in re.findall(operation, compiled)}
+    for name, text in re.findall(operation, entry):
         called = re.search(r"calls=%?([\w.-]+)", text)
         text += bodies.get(called.group(1), "") if called else ""
         kinds[name] = next(kind for kind, pattern in KINDS.items() if re.search(pattern, text))
