@@ -3,13 +3,20 @@
 `get_config(data)` takes what stands after the colon of `--config=configs/NAME.py:DATA`:
   synthetic  the embedded benchmark, drawn on first use (the default)
   folder     your own images: set data.directory and, where they differ, the table and its columns
+  prepared   what `python -m stochconv_jax.prepare` left in data.directory
+  isic       the same in prepared/isic: the paper's protocol on the ISIC challenges
 """
 
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
 
-DATA_SETS = {"synthetic": "synthetic_lesions", "folder": "image_folder"}
+DATA_SETS = {
+    "synthetic": "synthetic_lesions",
+    "folder": "image_folder",
+    "prepared": "prepared",
+    "isic": "prepared",
+}
 
 
 def get_config(data: str = "synthetic") -> ConfigDict:
@@ -21,6 +28,8 @@ def get_config(data: str = "synthetic") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of parameters, order, augmentation, dropout and windows
     config.data = _data(DATA_SETS[data])
+    if data == "isic":
+        config.data.directory = "prepared/isic"
     config.model = _model()
     config.train = _train()
     config.eval = _eval()
@@ -29,16 +38,19 @@ def get_config(data: str = "synthetic") -> ConfigDict:
 
 def _data(name: str) -> ConfigDict:
     data = ConfigDict()
-    data.name = name  # synthetic_lesions or image_folder
-    data.directory = ""  # image_folder: where the images lie
+    data.name = name  # synthetic_lesions, image_folder or prepared
+    data.directory = ""  # image_folder: where the images lie; prepared: where they were prepared
     data.table = "labels.csv"  # image_folder: CSV, as given or within the directory
     data.image_column = "image"  # file names; the extension may be left out
-    data.label_column = "target"  # classes
+    data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)
     data.group_column = (
         ""  # what must stay in one split, such as the lesion or patient; "" for none
     )
     data.split_column = ""  # train, validation or test; "" to draw the splits
     data.positive_class = ""  # of two classes; "" for the last in order
+    data.enlarge = False  # image_folder: True keeps images smaller than high_size, enlarged
+    data.fold = 0  # prepared in folds: the one that validates
+    data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
     data.synthetic_count = 1000  # synthetic_lesions: images, half of each class
     data.synthetic_seed = 0
     data.validation_fraction = 0.2  # of the groups, in [0, 1)
@@ -46,6 +58,15 @@ def _data(name: str) -> ConfigDict:
     data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
     data.high_size = (1024, 1024)  # pixels (height, width) of the large image, both even
     data.low_size = (224, 224)  # pixels (height, width) of the small image
+    # In training, on top of crop, flips and rotation; data/color.py says what each does.
+    data.brightness = 0.0  # factor on pixels of 1 +- this, in [0, 1)
+    data.contrast = 0.0  # factor of 1 +- this, in [0, 1)
+    data.saturation = 0.0  # factor of 1 +- this, in [0, 1)
+    data.hue = 0.0  # turns of the colour wheel of +- this, in [0, 0.5]
+    data.fancy_pca = 0.0  # standard deviation of the shift along principal colours; published: 0.1
+    data.noise = 0.0  # standard deviation, grey levels of 0 to 255
+    data.blur = 0.0  # largest standard deviation, pixels of the large image
+    data.cutout = 0.0  # side of the greyed square, as a share of the shorter side, in [0, 1)
     data.prepared_directory = "prepared"  # where prepared data sets are kept
     data.workers = 0  # reader processes; 0 reads with threads
     return data

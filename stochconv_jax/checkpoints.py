@@ -18,6 +18,7 @@ FREE_FIELDS = (
     "train.epochs",
     "data.workers",
     "data.prepared_directory",
+    "data.allow_shared_groups",
     "model.rematerialise",
 )
 

@@ -1,11 +1,12 @@
 """What train.py and eval.py share: flags, and mistakes told in one sentence."""
 
+import contextlib
 import os
 import pathlib
 import re
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -25,9 +26,21 @@ def run(function: Callable[[ConfigDict, str], None]) -> None:
     if {"-h", "--help"} & set(sys.argv):
         print(USAGE)
         return
-    try:
+    note = "; the same command goes on from the last checkpoint, if there is one"
+    with mistakes_in_a_sentence(note):
         config, workdir = read_flags(sys.argv)
         function(config, workdir)
+
+
+@contextlib.contextmanager
+def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
+    """Ends the program with one sentence and exit code 2 for a user's mistake or a failing disk.
+
+    Args:
+      after_interrupt: what to add to "interrupted" when Ctrl-C ended it (exit code 130).
+    """
+    try:
+        yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -37,8 +50,7 @@ def run(function: Callable[[ConfigDict, str], None]) -> None:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        note = "interrupted; the same command goes on from the last checkpoint, if there is one"
-        print(f"\n{note}", file=sys.stderr, flush=True)
+        print(f"\ninterrupted{after_interrupt}", file=sys.stderr, flush=True)
         # Leaving in the ordinary way would tear the device down under threads that still use it.
         os._exit(130)
 

@@ -17,6 +17,7 @@ def _is_size(value: Any) -> bool:
 
 
 _POSITIVE = (lambda value: value > 0, "more than 0")
+_NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
 _SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
 _SIZE = (_is_size, "two whole numbers, (height, width)")
 _SPLITS = ("train", "validation", "test", "all")
@@ -31,6 +32,15 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.high_size": _SIZE,
     "data.low_size": _SIZE,
     "data.workers": _at_least(0),
+    "data.fold": _at_least(0),
+    "data.brightness": _SHARE,
+    "data.contrast": _SHARE,
+    "data.saturation": _SHARE,
+    "data.hue": (lambda value: 0 <= value <= 0.5, "0 to 0.5"),
+    "data.fancy_pca": _NOT_NEGATIVE,
+    "data.noise": _NOT_NEGATIVE,
+    "data.blur": _NOT_NEGATIVE,
+    "data.cutout": _SHARE,
     "model.stem_features": _at_least(0),
     "model.windows": _at_least(0),
     "model.dropout_rate": _SHARE,

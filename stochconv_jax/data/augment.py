@@ -39,15 +39,22 @@ def augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # Pixel centres lie at whole numbers, so the middle of the image lies half a pixel before W / 2.
     middle = np.array([width - 1, height - 1]) / 2
     offset = centre - 0.5 - to_source @ middle
-    return cv2.warpAffine(
-        image,
+    # OpenCV warps four channels nearly twice as fast as three.
+    warped = cv2.warpAffine(
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
         np.column_stack([to_source, offset]),
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
+    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
 
 
 def shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes to a smaller (height, width), each pixel the mean of its area: no aliasing."""
+    height, width = image.shape[:2]
+    # Halving is many times faster than other factors, and leaves less for them to do.
+    while height >= 4 * size[0] and width >= 4 * size[1] and not (height % 2 or width % 2):
+        height, width = height // 2, width // 2
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)

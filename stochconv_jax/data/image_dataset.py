@@ -1,23 +1,15 @@
-"""Prepared images with their table: what every builder leaves behind and the pipeline reads."""
+"""Prepared images with their table: what the pipeline reads."""
 
-import abc
-import contextlib
-import csv
+import collections
 import dataclasses
 import functools
 import hashlib
-import io
 import json
-import logging
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
-from PIL import Image
 
-from stochconv_jax.data.splits import assign_splits
 from stochconv_jax.errors import InputError
 
 
@@ -83,79 +75,25 @@ class ImageDataset:
         return chosen.astype(np.int32)
 
 
-class ImageBuilder(tfds.core.GeneratorBasedBuilder):
-    """Writes images and their table in the table's order; subclasses say which."""
-
-    VERSION = tfds.core.Version("1.0.0")
-
-    def __init__(self, **arguments: Any):
-        """Takes TFDS's arguments; ArrayRecord is the format that it writes without TensorFlow."""
-        with _quiet():
-            super().__init__(**(arguments | {"file_format": "array_record"}))
-
-    @abc.abstractmethod
-    def generate(self) -> Iterator[tuple[Example, bytes]]:
-        """Yields every example with its JPEG bytes."""
-
-    def load(
-        self,
-        classes: Sequence[str],
-        validation_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> ImageDataset:
-        """Prepares the images, unless that is done, and opens them.
-
-        Raises:
-          InputError: an image or the table is not usable, or a split would lack a class.
-        """
-        with _quiet():
-            self.download_and_prepare()
-            decoders = {"image": tfds.decode.SkipDecoding()}
-            records = self.as_data_source("images", decoders=decoders)
-        examples = _read_table(pathlib.Path(self.data_path) / "examples.csv", records)
-        splits = np.array([example.split for example in examples])
-        if not all(splits):
-            splits = assign_splits(
-                [example.label for example in examples],
-                [example.group or example.id for example in examples],
-                validation_fraction,
-                test_fraction,
-                split_seed,
-            )
-        check_splits(examples, splits, classes)
-        return ImageDataset(records, examples, tuple(classes), splits)
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
-                **{name: tfds.features.Text() for name in Example._fields},
-            }
-        )
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        return {"images": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for key, (example, encoded) in enumerate(self.generate()):
-            yield key, {"image": encoded, **example._asdict()}
-
-
-def check_splits(examples: Sequence[Example], splits: np.ndarray, classes: Sequence[str]) -> None:
+def check_splits(
+    examples: Sequence[Example],
+    splits: np.ndarray,
+    classes: Sequence[str],
+    allow_shared_groups: bool = False,
+) -> None:
     """Checks that no group stands in two splits and that no class is missing where it is needed.
 
     Raises:
-      InputError: names the group, or the class and the split.
+      InputError: names the groups, or the class and the split.
     """
-    split_of: dict[str, str] = {}
-    for example, split in zip(examples, splits, strict=True):
-        if example.group and split_of.setdefault(example.group, split) != split:
-            raise InputError(
-                f"the group {example.group!r} stands in the {split_of[example.group]} and the "
-                f"{split} split; give all its images one split in the table"
-            )
+    crossing = shared_groups([example.group for example in examples], splits)
+    if crossing and not allow_shared_groups:
+        some = ", ".join(crossing[:5]) + (", ..." if len(crossing) > 5 else "")
+        raise InputError(
+            f"{len(crossing)} groups stand in more than one split ({some}), so that validation "
+            "would look better than it is; split by group, or set data.allow_shared_groups=True "
+            "to see by how much"
+        )
     pairs = {(example.label, str(split)) for example, split in zip(examples, splits, strict=True)}
     for split in ("train", "validation"):
         for name in classes:
@@ -166,37 +104,33 @@ def check_splits(examples: Sequence[Example], splits: np.ndarray, classes: Seque
                 )
 
 
-def encode(image: np.ndarray) -> bytes:
-    """Encodes uint8 RGB [H, W, 3] as a JPEG that keeps fine colour (quality 95, no subsampling)."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
-    return buffer.getvalue()
+def shared_groups(groups: Sequence[str], splits: Sequence[str] | np.ndarray) -> list[str]:
+    """Returns the groups that stand in more than one split; "" is none."""
+    stands_in = collections.defaultdict(set)
+    for group, split in zip(groups, splits, strict=True):
+        stands_in[group].add(str(split))
+    return [group for group, found in stands_in.items() if group and len(found) > 1]
 
 
-def _read_table(path: pathlib.Path, records: Sequence[dict[str, Any]]) -> tuple[Example, ...]:
-    """Reads the table beside the records, written once: reading it from them decodes everything."""
-    if not path.exists():
-        part = path.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(Example._fields)
-            for index in range(len(records)):
-                record = records[index]
-                writer.writerow([record[name].decode() for name in Example._fields])
-        part.replace(path)
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(Example(**row) for row in csv.DictReader(file))
+def order_classes(labels: set[str], positive_class: str) -> tuple[str, ...]:
+    """Sorts class names, numbers by value; of two classes the positive one comes last.
 
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps TFDS's notices off the terminal; the builders show a progress bar of their own."""
-    tfds.disable_progress_bar()
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    Raises:
+      InputError: there is one class only, or `positive_class` is not one of two.
+    """
+    if len(labels) < 2:
+        raise InputError(
+            f"data.label_column holds one class only ({', '.join(labels)}); a classifier needs two"
+        )
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
+        classes = sorted(labels, key=int)
+    except ValueError:
+        classes = sorted(labels)
+    if not positive_class:
+        return tuple(classes)
+    if len(classes) != 2 or positive_class not in classes:
+        raise InputError(
+            f"data.positive_class is {positive_class!r}; it names one of two classes, not one of "
+            + ", ".join(classes)
+        )
+    return tuple(sorted(classes, key=lambda name: name == positive_class))

@@ -1,12 +1,21 @@
 """From the `data` section of a config to a data set."""
 
-from typing import Any
+import hashlib
+import os
+import pathlib
 
 from ml_collections import ConfigDict
 
-from stochconv_jax.data.image_dataset import ImageDataset
-from stochconv_jax.data.image_folder import ImageFolder, ImageFolderConfig, read_table
+from stochconv_jax.data.image_builder import open_records
+from stochconv_jax.data.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.lesion_drawing import MIN_SIZE
+from stochconv_jax.data.manifest import FILE_NAME
+from stochconv_jax.data.preparation.folder import FolderTable, read_folder
+from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.preparation import NEAR, make_plan, write_prepared
+from stochconv_jax.data.preparation.summary import describe_dropped
+from stochconv_jax.data.prepared import Opening, open_prepared
+from stochconv_jax.data.splits import assign_splits
 from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
 from stochconv_jax.errors import InputError
 
@@ -17,22 +26,54 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
     Raises:
       InputError: a field, the table or an image is not usable.
     """
-    if config.name == "synthetic_lesions":
-        height, width = config.high_size
-        if height != width:
-            raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
-        if height < MIN_SIZE:
-            raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
-        builder_config = SyntheticLesionsConfig(
-            size=height, count=config.synthetic_count, seed=config.synthetic_seed
+    loaders = {
+        "synthetic_lesions": _load_synthetic,
+        "image_folder": _load_folder,
+        "prepared": _load_prepared,
+    }
+    if config.name not in loaders:
+        raise InputError(f"data.name is {config.name!r}; use one of {', '.join(loaders)}")
+    return loaders[config.name](config)
+
+
+def _load_synthetic(config: ConfigDict) -> ImageDataset:
+    height, width = config.high_size
+    if height != width:
+        raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
+    if height < MIN_SIZE:
+        raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
+    lesions = SyntheticLesionsConfig(
+        size=(height, width), count=config.synthetic_count, seed=config.synthetic_seed
+    )
+    builder = SyntheticLesions(data_dir=config.prepared_directory, config=lesions)
+    builder.write()
+    records, _ = open_records(pathlib.Path(builder.data_path))
+    examples = lesions.examples
+    splits = assign_splits(
+        [example.label for example in examples],
+        [example.id for example in examples],
+        config.validation_fraction,
+        config.test_fraction,
+        config.split_seed,
+    )
+    check_splits(examples, splits, CLASSES)
+    return ImageDataset(records, examples, CLASSES, splits)
+
+
+def _load_prepared(config: ConfigDict) -> ImageDataset:
+    directory = pathlib.Path(config.directory)
+    if not (directory / FILE_NAME).is_file():
+        raise InputError(
+            f"data.directory {config.directory!r} holds no {FILE_NAME}; prepare it with "
+            "python -m stochconv_jax.prepare, or name another"
         )
-        builder = SyntheticLesions(data_dir=config.prepared_directory, config=builder_config)
-        return builder.load(CLASSES, **_split_arguments(config))
-    if config.name != "image_folder":
-        raise InputError(f"data.name is {config.name!r}; use 'synthetic_lesions' or 'image_folder'")
+    return open_prepared(directory, _opening(config, config.label_column))
+
+
+def _load_folder(config: ConfigDict) -> ImageDataset:
     if not config.directory:
         raise InputError("data.directory is empty; name the directory of your images")
-    files, examples = read_table(
+    folder = FolderTable(
         config.directory,
         config.table,
         config.image_column,
@@ -40,39 +81,31 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
         config.group_column,
         config.split_column,
     )
-    classes = order_classes({example.label for example in examples}, config.positive_class)
-    folder_config = ImageFolderConfig(files=files, examples=examples, size=tuple(config.high_size))
-    folder = ImageFolder(data_dir=config.prepared_directory, config=folder_config)
-    return folder.load(classes, **_split_arguments(config))
+    size = tuple(config.high_size)
+    framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
+    output = pathlib.Path(config.prepared_directory) / f"folder_{_digest(folder, framing)}"
+    processes = os.cpu_count() or 1
+    plan = make_plan(read_folder(folder), framing, None, NEAR, processes, output)
+    dropped = describe_dropped(plan.rows)
+    if dropped:
+        print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
+    write_prepared(plan, framing, output, processes)
+    return open_prepared(output, _opening(config, "target"))
 
 
-def order_classes(labels: set[str], positive_class: str) -> tuple[str, ...]:
-    """Sorts class names, numbers by value; of two classes the positive one comes last.
-
-    Raises:
-      InputError: there is one class only, or `positive_class` is not one of two.
-    """
-    if len(labels) < 2:
-        raise InputError(
-            f"data.label_column holds one class only ({', '.join(labels)}); a classifier needs two"
-        )
-    try:
-        classes = sorted(labels, key=int)
-    except ValueError:
-        classes = sorted(labels)
-    if not positive_class:
-        return tuple(classes)
-    if len(classes) != 2 or positive_class not in classes:
-        raise InputError(
-            f"data.positive_class is {positive_class!r}; it names one of two classes, not one of "
-            + ", ".join(classes)
-        )
-    return tuple(sorted(classes, key=lambda name: name == positive_class))
+def _digest(folder: FolderTable, framing: Framing) -> str:
+    place = os.path.abspath(folder.directory)
+    return hashlib.sha256(repr((place, folder, framing)).encode()).hexdigest()[:12]
 
 
-def _split_arguments(config: ConfigDict) -> dict[str, Any]:
-    return {
-        "validation_fraction": config.validation_fraction,
-        "test_fraction": config.test_fraction,
-        "split_seed": config.split_seed,
-    }
+def _opening(config: ConfigDict, label_column: str) -> Opening:
+    return Opening(
+        size=tuple(config.high_size),
+        label_column=label_column,
+        positive_class=config.positive_class,
+        fold=config.fold,
+        validation_fraction=config.validation_fraction,
+        test_fraction=config.test_fraction,
+        split_seed=config.split_seed,
+        allow_shared_groups=config.allow_shared_groups,
+    )

@@ -17,8 +17,10 @@ import cv2
 import grain
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
 from stochconv_jax.data.augment import augment, shrink
+from stochconv_jax.data.color import UNCHANGED, ColorAugmentation
 from stochconv_jax.data.image_dataset import ImageDataset
 from stochconv_jax.errors import InputError
 from stochconv_jax.ops import polyphase
@@ -37,12 +39,24 @@ class Pipeline:
       low_size: (height, width) of the small image.
       high: whether to lay out the large image; False for networks that do not look at it.
       workers: reader processes; threads of this process where 0.
+      color: changes of colour in training.
+      share: (number, count) of processes that train together, on several hosts; each reads every
+        count-th row of a batch, beginning with row `number`.
     """
 
     dataset: ImageDataset
     low_size: tuple[int, int]
     high: bool = True
     workers: int = 0
+    color: ColorAugmentation = UNCHANGED
+    share: tuple[int, int] = (0, 1)
+
+    @classmethod
+    def from_config(cls, dataset: ImageDataset, config: ConfigDict, high: bool) -> "Pipeline":
+        """Returns the pipeline of a config's `data` section."""
+        fields = dataclasses.fields(ColorAugmentation)
+        color = ColorAugmentation(**{field.name: config[field.name] for field in fields})
+        return cls(dataset, tuple(config.low_size), high, config.workers, color)
 
     def training_steps(self, batch_size: int) -> int:
         """Returns the whole batches in one pass over the training split.
@@ -59,7 +73,7 @@ class Pipeline:
         return images // batch_size
 
     def training_batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[Batch]:
-        """Yields training batches without end, from step `first_step` on.
+        """Yields this process's part of training batches without end, from step `first_step` on.
 
         Each pass visits the images in an order of its own; the view of an image depends on (seed,
         pass, index of the image) alone, so training continues exactly from any step.
@@ -71,8 +85,14 @@ class Pipeline:
             rng = np.random.default_rng((seed, position // len(indices), int(index)))
             return self._example(index, rng)
 
-        steps = grain.MapDataset.source(indices).shuffle(seed=seed).map_with_index(load)
-        batches = steps.batch(batch_size, drop_remainder=True).repeat()
+        number, count = self.share
+        if batch_size % count:
+            raise InputError(
+                f"train.batch_size is {batch_size}, which does not divide over {count} processes"
+            )
+        rows = grain.MapDataset.source(indices).shuffle(seed=seed).map_with_index(load)
+        whole = len(indices) // batch_size * batch_size
+        batches = rows[number:whole:count].batch(batch_size // count).repeat()
         yield from self._read(batches[first_step:])
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
@@ -90,7 +110,7 @@ class Pipeline:
     def _example(self, index: np.int32, rng: np.random.Generator | None = None) -> Batch:
         image = decode(self.dataset.records[int(index)]["image"])
         if rng is not None:
-            image = augment(image, rng)
+            image = self.color(augment(image, rng), rng)
         example = {
             "image_low": shrink(image, self.low_size),
             "label": self.dataset.labels[index],

@@ -6,25 +6,36 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from PIL import Image
 from tqdm import tqdm
 
-from stochconv_jax.data.image_dataset import Example, ImageBuilder, encode
+from stochconv_jax.data.image_builder import ImageBuilder
+from stochconv_jax.data.image_dataset import Example
 from stochconv_jax.data.lesion_drawing import draw_lesion
+from stochconv_jax.data.preparation.framing import encode_jpeg
 
 CLASSES = ("benign", "malignant")
 
 
 @dataclasses.dataclass
 class SyntheticLesionsConfig(tfds.core.BuilderConfig):
-    """Which synthetic lesions: `count` images of size x size, from `seed`."""
+    """Which synthetic lesions: `count` square images of (height, width) `size`, from `seed`."""
 
     name: str = dataclasses.field(default="", init=False)
-    size: int = 512
+    size: tuple[int, int] = (512, 512)
     count: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.name = f"size{self.size}_count{self.count}_seed{self.seed}"
+        self.name = f"size{self.size[0]}_count{self.count}_seed{self.seed}"
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """Returns the table: classes in turn, no groups and no splits."""
+        return tuple(
+            Example(f"lesion_{index:06d}", CLASSES[index % 2], "", "")
+            for index in range(self.count)
+        )
 
 
 class SyntheticLesions(ImageBuilder):
@@ -32,11 +43,11 @@ class SyntheticLesions(ImageBuilder):
 
     BUILDER_CONFIGS: ClassVar[list[SyntheticLesionsConfig]] = []
 
-    def generate(self) -> Iterator[tuple[Example, bytes]]:
-        """Yields every lesion with its JPEG bytes."""
+    def generate(self) -> Iterator[tuple[str, bytes]]:
+        """Yields every lesion's name and JPEG bytes."""
         config = self.builder_config
-        for index in tqdm(range(config.count), "Drawing lesions", unit="image", leave=False):
-            malignant = index % 2
+        bar = tqdm(config.examples, "Drawing lesions", unit="image", leave=False)
+        for index, example in enumerate(bar):
             rng = np.random.default_rng((config.seed, index))
-            image = draw_lesion(rng, config.size, bool(malignant))
-            yield Example(f"lesion_{index:06d}", CLASSES[malignant], "", ""), encode(image)
+            image = draw_lesion(rng, config.size[0], example.label == CLASSES[1])
+            yield example.id, encode_jpeg(Image.fromarray(image))

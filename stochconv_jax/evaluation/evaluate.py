@@ -79,7 +79,7 @@ def predict_run(
         )
     rows = -(-config.eval.batch_size // mesh.size) * mesh.size
     high = "stochastic" in config.model.branches
-    pipeline = Pipeline(dataset, tuple(config.data.low_size), high, config.data.workers)
+    pipeline = Pipeline.from_config(dataset, config.data, high)
     count = -(-len(dataset.indices(config.eval.split)) // rows)
     batches = tqdm(
         pipeline.evaluation_batches(config.eval.split, rows),

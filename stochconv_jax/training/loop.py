@@ -99,12 +99,8 @@ class _Run:
         dataset = load_dataset(config.data)
         self.num_outputs = dataset.num_outputs
         self.data = dataset.identity
-        self.pipeline = Pipeline(
-            dataset,
-            tuple(config.data.low_size),
-            high="stochastic" in config.model.branches,
-            workers=config.data.workers,
-        )
+        high = "stochastic" in config.model.branches
+        self.pipeline = Pipeline.from_config(dataset, config.data, high)
         whole_pass = self.pipeline.training_steps(config.train.batch_size)
         self.steps = config.train.steps_per_epoch or whole_pass
         self.abstract = model_from_config(config, self.num_outputs, abstract=True)

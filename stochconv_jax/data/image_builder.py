@@ -1,0 +1,81 @@
+"""Writing images of one size as a TFDS data set in ArrayRecord files."""
+
+import abc
+import contextlib
+import io
+import logging
+import pathlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+
+class ImageBuilder(tfds.core.GeneratorBasedBuilder):
+    """Writes JPEGs with their names, in order; subclasses say which.
+
+    Their config has `size`, the (height, width) of every image.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, **arguments: Any):
+        """Takes TFDS's arguments; ArrayRecord is the format that it writes without TensorFlow."""
+        with quiet():
+            super().__init__(**(arguments | {"file_format": "array_record"}))
+
+    @abc.abstractmethod
+    def generate(self) -> Iterator[tuple[str, bytes]]:
+        """Yields every image's name and JPEG bytes."""
+
+    def write(self, **download_config: Any) -> None:
+        """Writes the images, unless that is done; what is interrupted leaves nothing that counts.
+
+        Args:
+          **download_config: arguments of `tfds.download.DownloadConfig`, such as a Beam runner.
+        """
+        config = tfds.download.DownloadConfig(**download_config)
+        with quiet(), tempfile.TemporaryDirectory() as downloads:
+            self.download_and_prepare(download_dir=downloads, download_config=config)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        shape = (*self.builder_config.size, 3)
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=shape, encoding_format="jpeg"),
+                "id": tfds.features.Text(),
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {"images": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for key, (name, encoded) in enumerate(self.generate()):
+            yield key, {"image": encoded, "id": name}
+
+
+def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], tuple[int, int]]:
+    """Opens what an `ImageBuilder` wrote: records at random access, and their (height, width)."""
+    with quiet():
+        builder = tfds.builder_from_directory(str(directory))
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        records = builder.as_data_source("images", decoders=decoders)
+    height, width, _ = builder.info.features["image"].shape
+    return records, (height, width)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS's notices off the terminal; the builders show a progress bar of their own."""
+    tfds.disable_progress_bar()
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

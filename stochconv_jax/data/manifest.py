@@ -1,0 +1,91 @@
+"""The table beside prepared images: a row for every image that was met, kept or not."""
+
+import csv
+import hashlib
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from stochconv_jax.errors import InputError
+
+FILE_NAME = "manifest.csv"
+
+
+class ManifestRow(NamedTuple):
+    """What is known of an image, "" where nothing is.
+
+    Attributes:
+      id: the image's name.
+      source: the table that names it.
+      target: its class.
+      dx: its diagnosis, of more classes than `target`.
+      dx7: the same in the seven classes of ISIC 2018.
+      width: of the file, pixels.
+      height: of the file, pixels.
+      lesion_id: as the source says.
+      patient_id: as the source says.
+      group: what must stay in one split: images linked by lesion, patient or likeness.
+      age: years.
+      sex: of the patient.
+      site: place on the body.
+      split: train, validation, test, or fold_0, fold_1, ...; "" to draw it at training.
+      kept: "yes" or "no".
+      reason: why it was left out, or what is odd about it.
+      sha256: of the file.
+    """
+
+    id: str
+    source: str
+    target: str
+    dx: str = ""
+    dx7: str = ""
+    width: str = ""
+    height: str = ""
+    lesion_id: str = ""
+    patient_id: str = ""
+    group: str = ""
+    age: str = ""
+    sex: str = ""
+    site: str = ""
+    split: str = ""
+    kept: str = "no"
+    reason: str = ""
+    sha256: str = ""
+
+
+def write_manifest(path: pathlib.Path, rows: Iterable[ManifestRow]) -> None:
+    """Writes a manifest, whole or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(ManifestRow._fields)
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
+    """Reads a manifest.
+
+    Raises:
+      InputError: it is not one.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = set(ManifestRow._fields) - set(reader.fieldnames or ())
+            if missing:
+                raise InputError(
+                    f"{path} lacks the columns {', '.join(sorted(missing))}; prepare the images "
+                    "again"
+                )
+            return [ManifestRow(*(row[name] for name in ManifestRow._fields)) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); prepare the images again") from error
+
+
+def fingerprint(kept: Sequence[ManifestRow]) -> str:
+    """Returns what distinguishes the kept images, in their order, from all others."""
+    digest = hashlib.sha256()
+    for row in kept:
+        digest.update(repr((row.id, row.sha256)).encode())
+    return digest.hexdigest()[:12]

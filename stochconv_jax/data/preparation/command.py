@@ -1,0 +1,174 @@
+"""The command line of `python -m stochconv_jax.prepare`."""
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
+from stochconv_jax.config_limits import check_limits
+from stochconv_jax.data.image_dataset import order_classes
+from stochconv_jax.data.preparation.folder import FolderTable, read_folder
+from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.isic import read_isic
+from stochconv_jax.data.preparation.photograph import Photograph
+from stochconv_jax.data.preparation.preparation import NEAR, Splitting, make_plan, write_prepared
+from stochconv_jax.data.preparation.summary import summarize
+from stochconv_jax.errors import InputError
+
+SHOWN = 6
+DESCRIPTION = "Prepares images: one size, splits without leaks, a manifest of them all."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and does what it says."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with mistakes_in_a_sentence("; the same command goes on where it stopped"):
+        if words[:1] == ["show"] and not {"-h", "--help"} & set(words):
+            _show(words)
+        else:
+            _prepare(_parser().parse_args(words))
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    framing, splitting = _framing(options), _splitting(options)
+    output, dry = pathlib.Path(options.output), options.dry_run or options.tables_only
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output {output} is a file; name a directory")
+    plan = make_plan(
+        _photographs(options),
+        framing,
+        splitting,
+        options.near_duplicate_distance,
+        options.processes,
+        None if dry else output,
+        options.tables_only,
+    )
+    classes = order_classes({row.target for row in plan.kept}, options.positive_class)
+    if not dry:
+        beam = {"beam_runner": options.beam_runner} if options.beam_runner else {}
+        write_prepared(plan, framing, output, options.processes, **beam)
+    summary = summarize(plan, classes, splitting, time.perf_counter() - start)
+    print(summary)
+    if dry:
+        print("nothing was written")
+        return
+    (output / "summary.md").write_text(summary, encoding="utf-8")
+    print(f"{output} is ready; {output / 'manifest.csv'} says what became of every image")
+
+
+def _photographs(options: argparse.Namespace) -> list[Photograph]:
+    if options.verb == "isic":
+        return read_isic(pathlib.Path(options.source), options.tables_only)
+    return read_folder(
+        FolderTable(
+            options.source,
+            options.table,
+            options.image_column,
+            options.label_column,
+            options.group_column,
+            options.split_column,
+        )
+    )
+
+
+def _framing(options: argparse.Namespace) -> Framing:
+    minimum = options.size if options.minimum_size is None else options.minimum_size
+    if options.crop_above and not 0 < options.crop_to <= options.crop_above:
+        raise InputError(
+            f"--crop-to is {options.crop_to}; it must be more than 0 and at most --crop-above "
+            f"({options.crop_above})"
+        )
+    return Framing(options.size, minimum, options.crop_above, options.crop_to)
+
+
+def _splitting(options: argparse.Namespace) -> Splitting:
+    validation, test = options.validation_fraction, options.test_fraction
+    if not (validation > 0 and test >= 0 and validation + test < 1):
+        raise InputError("--validation-fraction and --test-fraction must leave images to train on")
+    if options.folds == 1 or options.folds < 0:
+        raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
+    return Splitting(options.split, validation, test, options.folds, options.split_seed)
+
+
+def _show(words: list[str]) -> None:
+    # It imports what training needs, which takes seconds that preparing need not wait for.
+    from stochconv_jax.data.contact_sheet import save_pairs
+
+    config, workdir = read_flags(words)
+    check_limits(config)
+    path = pathlib.Path(workdir) / "pairs.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_pairs(path, config, SHOWN)
+    print(f"{path} shows {SHOWN} images as training sees them")
+
+
+def _parser() -> argparse.ArgumentParser:
+    program = "python -m stochconv_jax.prepare"
+    parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    isic = verbs.add_parser("isic", help="the ISIC challenges of 2016 to 2020")
+    isic.add_argument("--source", required=True, help="directory of the tables and images")
+    isic.add_argument(
+        "--tables-only", action="store_true", help="what the tables alone say; needs no image"
+    )
+    _add_framing(isic, minimum=(1000, 1000), crop_above=3048, crop_to=2048)
+    folder = verbs.add_parser("folder", help="any directory with a CSV")
+    folder.add_argument("--source", required=True, help="directory of the images")
+    folder.add_argument("--table", default="labels.csv", help="CSV, as given or within --source")
+    folder.add_argument("--image-column", default="image", help="column of file names")
+    folder.add_argument("--label-column", default="target", help="column of classes")
+    folder.add_argument("--group-column", default="", help="column of what must stay in one split")
+    folder.add_argument("--split-column", default="", help="column of train, validation or test")
+    folder.set_defaults(tables_only=False)
+    _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
+    for verb in (isic, folder):
+        _add_common(verb)
+    verbs.add_parser(
+        "show",
+        help="WORKDIR/pairs.png, augmented images as training sees them",
+        usage="python -m stochconv_jax.prepare show --config=FILE:DATA --workdir=WORKDIR "
+        "[--config.SECTION.FIELD=VALUE ...]",
+    )
+    return parser
+
+
+def _add_framing(
+    parser: argparse.ArgumentParser, minimum: tuple[int, int] | None, crop_above: int, crop_to: int
+) -> None:
+    said = "default: --size, so that nothing is enlarged" if minimum is None else "default: 1000"
+    add, large = parser.add_argument, "crop images that are larger on both sides; 0 for none"
+    add("--size", type=_size, default=(1024, 1024), help="SIDE or HEIGHTxWIDTH to resize to")
+    add("--minimum-size", type=_size, default=minimum, help=f"leave out smaller images; {said}")
+    add("--crop-above", type=int, default=crop_above, help=f"{large} (%(default)s)")
+    add("--crop-to", type=int, default=crop_to, help="side of the square then kept (%(default)s)")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--output", required=True, help="directory to write")
+    add("--positive-class", default="", help="of two classes; default: the last in order")
+    add(
+        "--near-duplicate-distance",
+        type=int,
+        default=NEAR,
+        help=f"bits of 256 in which images that count as one differ; -1 to look for none ({NEAR})",
+    )
+    add("--split", choices=("group", "image"), default="group", help="image leaks; to compare with")
+    add("--validation-fraction", type=float, default=0.2)
+    add("--test-fraction", type=float, default=0.0)
+    add("--folds", type=int, default=0, help="divide into folds instead")
+    add("--split-seed", type=int, default=0)
+    add("--processes", type=int, default=os.cpu_count() or 1)
+    add("--dry-run", action="store_true", help="show the summary and write nothing")
+    add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = [int(side) for side in text.split("x")]
+    if len(sides) > 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither SIDE nor HEIGHTxWIDTH")
+    return sides[0], sides[-1]

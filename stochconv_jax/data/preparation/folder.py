@@ -1,0 +1,98 @@
+"""Anyone's own images: a directory and a table that names them."""
+
+import dataclasses
+import pathlib
+
+from stochconv_jax.data.preparation.image_file import EXTENSIONS
+from stochconv_jax.data.preparation.photograph import Photograph
+from stochconv_jax.data.preparation.table import read_rows, require_columns
+from stochconv_jax.data.splits import SPLITS
+from stochconv_jax.errors import InputError
+
+SOURCE = "folder"
+# Columns that are taken over where the table has them.
+KNOWN_COLUMNS = ("lesion_id", "patient_id", "age", "sex", "site")
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderTable:
+    """Where a table lies and what its columns are called.
+
+    Attributes:
+      directory: where the images lie.
+      table: CSV file in UTF-8 with a header, as given or within `directory`.
+      image_column: file names; their extension may be left out.
+      label_column: classes.
+      group_column: what must stay within one split; none where "".
+      split_column: train, validation or test; none where "".
+    """
+
+    directory: str
+    table: str
+    image_column: str
+    label_column: str
+    group_column: str = ""
+    split_column: str = ""
+
+
+def read_folder(folder: FolderTable) -> list[Photograph]:
+    """Reads which images there are and what is known of them, in the table's order.
+
+    Columns that are named lesion_id, patient_id, age, sex or site are taken over as well.
+
+    Raises:
+      InputError: the directory or the table is missing, or a column or a split is not usable.
+    """
+    root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
+    if not root.is_dir():
+        raise InputError(
+            f"data.directory {folder.directory!r} is not a directory; set it to the one of the "
+            "images"
+        )
+    path = path if path.is_file() else root / folder.table
+    if not path.is_file():
+        raise InputError(
+            f"data.table {folder.table!r} is not a file, nor one in {folder.directory}; set it to "
+            "the CSV that lists the images"
+        )
+    rows = read_rows(path)
+    names = ("image", "label", "group", "split")
+    columns = {name: getattr(folder, f"{name}_column") for name in names}
+    settings = {column: f"data.{name}_column" for name, column in columns.items() if column}
+    require_columns(path, rows[0], settings)
+    group, split = columns["group"], columns["split"]
+    if group and not any(row[group] for row in rows):
+        raise InputError(
+            f"the column {group!r} of {path} is empty, so that it groups nothing; name another in "
+            "data.group_column, or none"
+        )
+    photographs = []
+    for number, row in enumerate(rows, start=2):
+        if split and row[split] not in SPLITS:
+            raise InputError(
+                f"{path}, row {number} has the split {row[split]!r}; use {', '.join(SPLITS)}"
+            )
+        name = row[columns["image"]]
+        if not name:
+            raise InputError(f"{path}, row {number} names no image; name it or take the row out")
+        photographs.append(
+            Photograph(
+                id=name,
+                source=SOURCE,
+                path=_find(root, name),
+                target=row[columns["label"]],
+                group=row.get(group, ""),
+                split=row.get(split, ""),
+                **{known: row.get(known, "") for known in KNOWN_COLUMNS},
+            )
+        )
+    return photographs
+
+
+def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:
+    suffixes = [suffix for group in EXTENSIONS.values() for suffix in group]
+    for suffix in ("", *suffixes, *map(str.upper, suffixes)):
+        path = root / (name + suffix)
+        if path.is_file():
+            return path
+    return None

@@ -1,0 +1,70 @@
+"""What of a photograph is kept, and at which size."""
+
+import dataclasses
+import io
+import pathlib
+
+from PIL import Image
+
+from stochconv_jax.data.preparation.image_file import open_image
+
+
+@dataclasses.dataclass(frozen=True)
+class Framing:
+    """Centre crop and size of prepared images.
+
+    Attributes:
+      size: (height, width) to which images are resized with antialiasing, whatever their shape.
+      minimum: (height, width); smaller images are left out.
+      crop_above: images larger than this on both sides are cropped, pixels; 0 for none.
+      crop_to: side of the square that is then kept around the centre, pixels.
+    """
+
+    size: tuple[int, int]
+    minimum: tuple[int, int]
+    crop_above: int = 0
+    crop_to: int = 0
+
+    @property
+    def name(self) -> str:
+        """Returns what distinguishes images so framed, as a name of a directory."""
+        crop = f"_crop{self.crop_to}above{self.crop_above}" if self.crop_above else ""
+        return f"{self.size[0]}x{self.size[1]}{crop}"
+
+    def too_small(self, width: int, height: int) -> bool:
+        """Returns whether an image of this size is left out."""
+        return height < self.minimum[0] or width < self.minimum[1]
+
+    def encode(self, path: pathlib.Path) -> bytes:
+        """Returns the framed image as a JPEG.
+
+        Raises:
+          InputError: the file is not a whole image.
+        """
+        image, (width, height), _ = open_image(path.read_bytes())
+        box = (0, 0, width, height)
+        if self.crop_above and min(width, height) > self.crop_above:
+            left, top = (width - self.crop_to) // 2, (height - self.crop_to) // 2
+            box = (left, top, left + self.crop_to, top + self.crop_to)
+        framed = image.resize(self.size[::-1], Image.Resampling.LANCZOS, box, reducing_gap=3)
+        return encode_jpeg(framed)
+
+
+def encode_jpeg(image: Image.Image) -> bytes:
+    """Encodes an image as a JPEG that keeps fine colour (quality 95, no subsampling)."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def encode_to(path: pathlib.Path, framing: Framing, destination: pathlib.Path) -> pathlib.Path:
+    """Writes a framed image, whole or not at all, unless that is done; returns where.
+
+    Raises:
+      InputError: the file is not a whole image.
+    """
+    if not destination.exists():
+        part = destination.with_suffix(".part")
+        part.write_bytes(framing.encode(path))
+        part.replace(destination)
+    return destination

@@ -1,0 +1,147 @@
+"""From photographs to a directory of prepared images: inspect, select, split, write."""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stochconv_jax.data.manifest import FILE_NAME, ManifestRow, fingerprint, write_manifest
+from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.inspection import Inspection, inspect_files
+from stochconv_jax.data.preparation.photograph import Photograph
+from stochconv_jax.data.preparation.prepared_images import PreparedImages, PreparedImagesConfig
+from stochconv_jax.data.preparation.selection import select
+from stochconv_jax.data.splits import assign_folds, assign_splits
+from stochconv_jax.errors import InputError
+
+RECORDS = "prepared_images"
+# Bits of 256. Copies of one photograph at other sizes differ in 0 to 30, different photographs of
+# lesions in 66 and more, of retinas in 30 and more.
+NEAR = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Splitting:
+    """How kept images are divided.
+
+    Attributes:
+      by: "group", or "image" as in the published experiment, which leaks.
+      validation_fraction: of the groups, in (0, 1).
+      test_fraction: of the groups, in [0, 1).
+      folds: number of folds instead; 0 for none.
+      seed: of the draw.
+    """
+
+    by: str = "group"
+    validation_fraction: float = 0.2
+    test_fraction: float = 0.0
+    folds: int = 0
+    seed: int = 0
+
+    def assign(self, labels: Sequence[str], groups: Sequence[str]) -> np.ndarray:
+        """Returns the split of each image, by `groups`.
+
+        Raises:
+          InputError: there are too few groups of a class.
+        """
+        if self.folds:
+            return assign_folds(labels, groups, self.folds, self.seed)
+        return assign_splits(
+            labels, groups, self.validation_fraction, self.test_fraction, self.seed
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a preparation will do.
+
+    Attributes:
+      rows: the manifest.
+      paths: the kept files, in the manifest's order.
+      inspections: of every file.
+    """
+
+    rows: list[ManifestRow]
+    paths: list[pathlib.Path]
+    inspections: Mapping[pathlib.Path, Inspection]
+
+    @property
+    def kept(self) -> list[ManifestRow]:
+        """Returns the rows of the images that are kept."""
+        return [row for row in self.rows if row.kept == "yes"]
+
+
+def make_plan(
+    photographs: Sequence[Photograph],
+    framing: Framing,
+    splitting: Splitting | None,
+    distance: int,
+    processes: int,
+    output: pathlib.Path | None,
+    tables_only: bool = False,
+) -> Plan:
+    """Inspects every file and decides on every row, writing no image.
+
+    Args:
+      photographs: rows of all tables, the oldest source first.
+      framing: says which images are too small.
+      splitting: divides the images, unless the table does; None to leave that to training.
+      distance: bits of 256 in which near-duplicates differ at most; negative to look for none.
+      processes: at a time.
+      output: where inspections are kept for the next time; None to keep nothing.
+      tables_only: whether to take every image for present and usable.
+
+    Raises:
+      InputError: no image is left, or they cannot be divided.
+    """
+    inspections = None
+    if not tables_only:
+        paths = [photograph.path for photograph in photographs if photograph.path]
+        inspections = inspect_files(paths, output and output / "inspected.csv", processes)
+    rows = select(photographs, inspections, framing, distance)
+    places = [number for number, row in enumerate(rows) if row.kept == "yes"]
+    if not places:
+        reasons = ", ".join(sorted({row.reason for row in rows})[:3])
+        raise InputError(f"none of the {len(rows)} images can be used: {reasons}")
+    kept = [rows[place] for place in places]
+    if splitting is not None and not all(row.split for row in kept):
+        groups = [row.group if splitting.by == "group" else row.id for row in kept]
+        splits = splitting.assign([row.target for row in kept], groups)
+        for place, split in zip(places, splits, strict=True):
+            rows[place] = rows[place]._replace(split=str(split))
+    files = [photographs[place].path for place in places]
+    return Plan(rows, [file for file in files if file], inspections or {})
+
+
+def write_prepared(
+    plan: Plan, framing: Framing, output: pathlib.Path, processes: int, **beam: Any
+) -> None:
+    """Writes the kept images, unless that is done, and the manifest.
+
+    Args:
+      plan: what to write.
+      framing: crop and size.
+      output: directory to be.
+      processes: at a time.
+      **beam: beam_runner and beam_options of `tfds.download.DownloadConfig`, to run on Apache Beam
+        in place of processes.
+    """
+    workspace = output / "work" / framing.name
+    config = PreparedImagesConfig(
+        name=f"{framing.name}_{fingerprint(plan.kept)}",
+        ids=tuple(row.id for row in plan.kept),
+        files=tuple((path, row.sha256) for path, row in zip(plan.paths, plan.kept, strict=True)),
+        framing=framing,
+        workspace=workspace,
+        processes=processes,
+        with_beam=bool(beam),
+    )
+    PreparedImages(data_dir=str(output), config=config).write(**beam)
+    write_manifest(output / FILE_NAME, plan.rows)
+    shutil.rmtree(output / "work", ignore_errors=True)
+    for other in (output / RECORDS).iterdir():
+        if other.name != config.name:
+            shutil.rmtree(other)

@@ -1,0 +1,107 @@
+"""Opening a directory of prepared images."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stochconv_jax.data.image_builder import open_records
+from stochconv_jax.data.image_dataset import Example, ImageDataset, check_splits, order_classes
+from stochconv_jax.data.manifest import FILE_NAME, fingerprint, read_manifest
+from stochconv_jax.data.preparation.preparation import RECORDS
+from stochconv_jax.data.splits import FOLD, assign_splits
+from stochconv_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What of prepared images is used for what.
+
+    Attributes:
+      size: (height, width) that they must have.
+      label_column: of the manifest: target, dx or dx7; images without such a label are left out.
+      positive_class: of two classes; "" for the last in order.
+      fold: of images that are divided into folds, the one that validates.
+      validation_fraction: of the groups, where the manifest leaves the splits open.
+      test_fraction: likewise.
+      split_seed: likewise.
+      allow_shared_groups: whether one group may stand in several splits.
+    """
+
+    size: tuple[int, int]
+    label_column: str = "target"
+    positive_class: str = ""
+    fold: int = 0
+    validation_fraction: float = 0.2
+    test_fraction: float = 0.0
+    split_seed: int = 0
+    allow_shared_groups: bool = False
+
+
+def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
+    """Opens what `python -m stochconv_jax.prepare` left in a directory.
+
+    Raises:
+      InputError: there is nothing, it is incomplete, its images have another size, or its splits
+        cannot be used.
+    """
+    kept = [row for row in read_manifest(directory / FILE_NAME) if row.kept == "yes"]
+    found = list((directory / RECORDS).glob(f"*_{fingerprint(kept)}/*"))
+    if len(found) != 1:
+        raise InputError(
+            f"{directory} does not hold the images of its {FILE_NAME}; prepare them again"
+        )
+    records, size = open_records(found[0])
+    if size != opening.size:
+        raise InputError(
+            f"the images in {directory} are {size[0]}x{size[1]} and data.high_size is "
+            f"{opening.size[0]}x{opening.size[1]}; set data.high_size or prepare them again"
+        )
+    if opening.label_column not in ("target", "dx", "dx7"):
+        raise InputError(
+            f"data.label_column is {opening.label_column!r}; prepared images have target, dx, dx7"
+        )
+    labelled = [n for n, row in enumerate(kept) if getattr(row, opening.label_column)]
+    examples = tuple(
+        Example(row.id, getattr(row, opening.label_column), row.group, row.split)
+        for row in (kept[n] for n in labelled)
+    )
+    classes = order_classes({example.label for example in examples}, opening.positive_class)
+    splits = _splits(examples, opening)
+    check_splits(examples, splits, classes, opening.allow_shared_groups)
+    return ImageDataset(_Rows(records, labelled), examples, classes, splits)
+
+
+class _Rows(Sequence):
+    """Some rows of the records, in their order."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], rows: list[int]):
+        self.records = records
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.records[self.rows[index]]
+
+
+def _splits(examples: tuple[Example, ...], opening: Opening) -> np.ndarray:
+    splits = np.array([example.split for example in examples])
+    if not all(splits):
+        return assign_splits(
+            [example.label for example in examples],
+            [example.group for example in examples],
+            opening.validation_fraction,
+            opening.test_fraction,
+            opening.split_seed,
+        )
+    folds = {split for split in splits if split.startswith(FOLD)}
+    if not folds:
+        return splits
+    held_out = f"{FOLD}{opening.fold}"
+    if held_out not in folds:
+        raise InputError(f"data.fold is {opening.fold}; the images are divided into {len(folds)}")
+    return np.where(splits == held_out, "validation", "train")
