@@ -48,7 +48,7 @@ def _data(name: str) -> ConfigDict:
     )
     data.split_column = ""  # train, validation or test; "" to draw the splits
     data.positive_class = ""  # of two classes; "" for the last in order
-    data.enlarge = False  # image_folder: True keeps images smaller than high_size, enlarged
+    data.enlarge = True  # image_folder: False leaves out images smaller than high_size
     data.fold = 0  # prepared in folds: the one that validates
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
     data.synthetic_count = 1000  # synthetic_lesions: images, half of each class

@@ -1,6 +1,7 @@
 """What train.py and eval.py share: flags, and mistakes told in one sentence."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict, config_flags
 
 from stochconv_jax.errors import InputError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 USAGE = """python train.py --config=FILE[:ARGUMENT] --workdir=DIRECTORY
                 [--config.SECTION.FIELD=VALUE ...]
 python eval.py  likewise
@@ -45,9 +47,9 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in DISK_FULL:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted{after_interrupt}", file=sys.stderr, flush=True)

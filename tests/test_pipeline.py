@@ -2,17 +2,22 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
+from configs import base
+from stochconv_jax.data.color import ColorAugmentation
+from stochconv_jax.data.image_dataset import Example, ImageDataset
+from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline import Pipeline, decode
-from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
+from stochconv_jax.data.preparation.framing import encode_jpeg
 from stochconv_jax.errors import InputError
 
 
 def make_dataset(count=23, validation=7, size=(32, 48)):
     rng = np.random.default_rng(0)
     records = [
-        {"image": encode(rng.integers(0, 256, (*size, 3)).astype(np.uint8))} for _ in range(count)
+        {"image": encode_jpeg(Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)))}
+        for _ in range(count)
     ]
     examples = tuple(Example(f"i{n}", "ab"[n % 2], "", "") for n in range(count))
     splits = np.array(["validation"] * validation + ["train"] * (count - validation))
@@ -84,14 +89,45 @@ def test_the_large_image_is_left_out_where_nobody_looks_at_it():
 
 def test_reader_processes_give_the_same_batches_as_threads(tmp_path):
     """On data from a builder, which the processes must be able to open."""
-    config = SyntheticLesionsConfig(size=128, count=20, seed=0)
-    dataset = SyntheticLesions(data_dir=str(tmp_path), config=config).load(CLASSES, 0.2, 0.0, 0)
+    config = base.get_config().data
+    config.update(synthetic_count=20, high_size=(128, 128), prepared_directory=str(tmp_path))
+    dataset = load_dataset(config)
     threads, processes = (
         next(Pipeline(dataset, (32, 32), workers=workers).training_batches(4, 0, 1))
         for workers in (0, 2)
     )
     for name in threads:
         np.testing.assert_array_equal(processes[name], threads[name])
+
+
+def test_processes_that_train_together_share_each_batch():
+    dataset = make_dataset()
+    whole = collect(Pipeline(dataset, (8, 12)).training_batches(6, seed=1, first_step=1), 4)
+    parts = [
+        collect(
+            Pipeline(dataset, (8, 12), share=(number, 3)).training_batches(6, seed=1, first_step=1),
+            4,
+        )
+        for number in range(3)
+    ]
+    for step, batch in enumerate(whole):
+        for number in range(3):
+            for name in batch:
+                np.testing.assert_array_equal(parts[number][step][name], batch[name][number::3])
+    with pytest.raises(InputError, match="does not divide over 3 processes"):
+        next(Pipeline(dataset, (8, 12), share=(0, 3)).training_batches(5, 0, 0))
+
+
+def test_colours_change_alike_in_both_images():
+    color = ColorAugmentation(brightness=0.3, hue=0.1, cutout=0.3, noise=2.0, blur=1.0)
+    pipeline = Pipeline(make_dataset(size=(64, 64)), (16, 16), color=color)
+    batch = next(pipeline.training_batches(16, 0, 0))
+    plain = next(Pipeline(make_dataset(size=(64, 64)), (16, 16)).training_batches(16, 0, 0))
+    means = batch["image_high"].mean(axis=(1, 2, 4, 5))
+    np.testing.assert_allclose(batch["image_low"].mean(axis=(1, 2)), means, atol=1)
+    assert np.abs(means - plain["image_high"].mean(axis=(1, 2, 4, 5))).max() > 5
+    again = next(pipeline.training_batches(16, 0, 0))
+    np.testing.assert_array_equal(batch["image_high"], again["image_high"])
 
 
 def test_a_batch_larger_than_the_split_is_refused():

@@ -2,10 +2,12 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from PIL import Image
 
 from stochconv_jax.data.augment import shrink
-from stochconv_jax.data.image_dataset import Example, ImageDataset, encode
+from stochconv_jax.data.image_dataset import Example, ImageDataset
 from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.data.preparation.framing import encode_jpeg
 from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict, predict_all
 from stochconv_jax.models import BACKBONES, create_model
 
@@ -16,7 +18,8 @@ KEY = jax.random.key(1)
 def dataset():
     rng = np.random.default_rng(0)
     records = [
-        {"image": encode(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8))} for _ in range(11)
+        {"image": encode_jpeg(Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)))}
+        for _ in range(11)
     ]
     examples = tuple(Example(f"i{n}", "abc"[n % 3], "", "") for n in range(11))
     splits = np.array(["train", *["validation"] * 9, "train"])

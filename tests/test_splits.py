@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stochconv_jax.data.splits import assign_splits
+from stochconv_jax.data.splits import assign_folds, assign_splits
 from stochconv_jax.errors import InputError
 
 
@@ -39,3 +39,29 @@ def test_the_draw_is_the_seeds():
 def test_too_few_groups_of_a_class_are_refused():
     with pytest.raises(InputError, match="3 groups of images cannot be split"):
         assign_splits(["a", "a", "b"], ["x", "y", "z"], 0.2, 0.0, 0)
+
+
+def test_folds_divide_groups_evenly_and_each_has_its_share_of_the_rare_class():
+    labels, groups = make_groups()
+    folds = assign_folds(labels, groups, 5, seed=0)
+    fold_of = dict(zip(groups, folds, strict=True))
+    assert [fold_of[group] for group in groups] == list(folds)
+    assert set(folds) == {f"fold_{number}" for number in range(5)}
+    for fold in set(folds):
+        members = [int(group.split()[1]) for group, found in fold_of.items() if found == fold]
+        assert len(members) == 60
+        assert sum(number % 4 == 0 for number in members) == 15
+
+
+def test_groups_count_by_the_rarest_of_their_classes():
+    """Every patient has benign moles; those with a melanoma as well must be divided evenly."""
+    groups = [f"p{number}" for number in range(100) for _ in range(5)]
+    labels = ["melanoma" if n % 5 == 0 and n < 100 else "nevus" for n in range(500)]
+    splits = assign_splits(labels, groups, 0.2, 0.0, 0)
+    held = {group for group, split in zip(groups, splits, strict=True) if split == "validation"}
+    assert sum(int(group[1:]) < 20 for group in held) == 4
+
+
+def test_more_folds_than_groups_of_a_class_are_refused():
+    with pytest.raises(InputError, match="2 groups with images of the class 'a'"):
+        assign_folds(["a", "a", "b", "b", "b"], list("vwxyz"), 3, 0)

@@ -5,9 +5,10 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from configs import base
 from stochconv_jax.data.augment import shrink
 from stochconv_jax.data.lesion_drawing import draw_lesion
-from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
+from stochconv_jax.data.load import load_dataset
 from stochconv_jax.evaluation.metrics import roc_auc
 
 
@@ -49,9 +50,15 @@ def test_a_lesion_is_a_function_of_its_seed(size):
 
 def test_the_builder_keeps_order_labels_and_bits(tmp_path):
     def load(directory):
-        config = SyntheticLesionsConfig(size=128, count=20, seed=5)
-        builder = SyntheticLesions(data_dir=str(directory), config=config)
-        return builder.load(CLASSES, 0.2, 0.2, 0)
+        config = base.get_config().data
+        config.update(
+            synthetic_count=20,
+            synthetic_seed=5,
+            high_size=(128, 128),
+            test_fraction=0.2,
+            prepared_directory=str(directory),
+        )
+        return load_dataset(config)
 
     one, other = load(tmp_path / "one"), load(tmp_path / "other")
     assert one.num_outputs == 1

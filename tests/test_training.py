@@ -228,21 +228,30 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
 BAD_FOLDERS = {
     "missing table": (None, {}, "data.table 'labels.csv' is not a file"),
     "missing column": ("image,dx\n0.png,a\n", {}, "no column 'target'"),
-    "absent image": ("image,target\n0.png,a\nnine.png,b\n", {}, "lists nine.png, which is not in"),
+    "absent images": ("image,target\n8.png,a\n9.png,b\n", {}, "can be used: no such file"),
     "one class": ("image,target\n0.png,a\n1.png,a\n", {}, "one class only (a)"),
-    "unreadable image": (None, {"data.table": "bad.csv"}, "bad.png cannot be read as an image"),
-    "crossing group": (None, {"data.table": "crossing.csv"}, "the group 'p' stands in the train"),
+    "unreadable image": (None, {"data.table": "bad.csv"}, "one class only (a)"),
+    "crossing group": (
+        None,
+        {"data.table": "crossing.csv"},
+        "1 groups stand in more than one split (p)",
+    ),
     "missing class": (None, {"data.table": "missing.csv"}, "the validation split has no image of"),
 }
+
+
+def noise_image(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (140, 140, 3))
+    return Image.fromarray(noise.astype(np.uint8))
 
 
 @pytest.fixture(scope="session")
 def bad_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     for number in range(4):
-        Image.new("RGB", (140, 140), (number, 0, 0)).save(folder / f"{number}.png")
+        noise_image(number).save(folder / f"{number}.png")
     (folder / "bad.png").write_text("<html>")
-    (folder / "bad.csv").write_text("image,target\n0.png,a\n1.png,b\nbad.png,b\n")
+    (folder / "bad.csv").write_text("image,target\n0.png,a\n1.png,a\nbad.png,b\n")
     header = "image,target,group,fold\n"
     rows = ["0.png,a,p,train", "1.png,b,q,train", "2.png,a,p,validation", "3.png,b,r,validation"]
     (folder / "crossing.csv").write_text(header + "\n".join(rows))
@@ -260,7 +269,7 @@ def test_data_that_cannot_be_used_are_one_sentence_and_exit_code_2(
         folder = tmp_path / "images"
         folder.mkdir()
         for number in range(2):
-            Image.new("RGB", (140, 140), (number, 0, 0)).save(folder / f"{number}.png")
+            noise_image(number).save(folder / f"{number}.png")
     if table is not None:
         (folder / "labels.csv").write_text(table)
     if "crossing" in name or ("class" in name and fields):

@@ -34,7 +34,7 @@ def save_pairs(path: pathlib.Path, config: ConfigDict, count: int) -> None:
         example = dataset.examples[batch["index"][column]]
         axes[0, column].imshow(large[column])
         axes[1, column].imshow(batch["image_low"][column])
-        axes[0, column].set_title(f"{example.id}\n{example.label}", fontsize=8)
+        axes[0, column].set_title(f"{example.id}\nclass {example.label}", fontsize=8)
     for axis in axes.flat:
         axis.tick_params(labelsize=6)
     axes[0, 0].set_ylabel("large image, pixels")

@@ -5,11 +5,14 @@ import contextlib
 import io
 import logging
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
+
+from stochconv_jax.errors import InputError
 
 
 class ImageBuilder(tfds.core.GeneratorBasedBuilder):
@@ -34,10 +37,23 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
 
         Args:
           **download_config: arguments of `tfds.download.DownloadConfig`, such as a Beam runner.
+
+        Raises:
+          InputError: the disk is full.
         """
         config = tfds.download.DownloadConfig(**download_config)
-        with quiet(), tempfile.TemporaryDirectory() as downloads:
-            self.download_and_prepare(download_dir=downloads, download_config=config)
+        try:
+            with quiet(), tempfile.TemporaryDirectory() as downloads:
+                self.download_and_prepare(download_dir=downloads, download_config=config)
+        except RuntimeError as error:
+            # ArrayRecord's way of telling of a full disk.
+            found = re.search(r"write\(\) failed: ([^;]*)", str(error))
+            if found is None:
+                raise
+            raise InputError(
+                f"{self.data_dir} cannot be written ({found.group(1)}); make room and give the "
+                "same command again"
+            ) from error
 
     def _info(self) -> tfds.core.DatasetInfo:
         shape = (*self.builder_config.size, 3)

@@ -89,6 +89,13 @@ def _load_folder(config: ConfigDict) -> ImageDataset:
     dropped = describe_dropped(plan.rows)
     if dropped:
         print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
+    enlarged = sum(int(row.width) < size[1] or int(row.height) < size[0] for row in plan.kept)
+    if enlarged:
+        print(
+            f"enlarged: {enlarged} of {len(plan.kept)} images are smaller than "
+            f"{size[1]}x{size[0]}; they have no detail of that size, so lower data.high_size",
+            flush=True,
+        )
     write_prepared(plan, framing, output, processes)
     return open_prepared(output, _opening(config, "target"))
 

@@ -47,6 +47,8 @@ def open_image(encoded: bytes, least: int = 0) -> tuple[Image.Image, tuple[int, 
             file.draft("RGB", (least, least))
         drafted = file.size
         image = ImageOps.exif_transpose(file)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"not an image{_looks_like(encoded)}") from error
     except Image.DecompressionBombError as error:

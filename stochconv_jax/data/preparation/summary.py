@@ -48,9 +48,15 @@ def summarize(plan: Plan, classes: Sequence[str], splitting: Splitting, seconds:
 
 
 def describe_dropped(rows: Sequence[ManifestRow]) -> str:
-    """Returns how many rows were left out for which reason, or ""."""
-    counts = collections.Counter(_kind(row.reason) for row in rows if row.kept == "no")
-    return ", ".join(f"{count} ({reason})" for reason, count in counts.most_common())
+    """Returns how many rows were left out for which reason, with some of their names, or ""."""
+    names = collections.defaultdict(list)
+    for row in rows:
+        if row.kept == "no":
+            names[_kind(row.reason)].append(row.id)
+    return "; ".join(
+        f"{len(found)} ({reason}): {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}"
+        for reason, found in names.items()
+    )
 
 
 def _kind(reason: str) -> str:

@@ -1,0 +1,81 @@
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from stochconv_jax.data.color import ColorAugmentation
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(1).integers(60, 190, (64, 80, 3)).astype(np.uint8)
+
+
+def changed(image, seed=0, **amounts):
+    out = ColorAugmentation(**amounts)(image, np.random.default_rng(seed))
+    assert out.shape == image.shape
+    assert out.dtype == np.uint8
+    return out.astype(float)
+
+
+def test_nothing_asked_for_changes_nothing(image):
+    np.testing.assert_array_equal(changed(image), image)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ColorAugmentation)])
+def test_every_change_is_the_seeds(image, name):
+    amount = {"noise": 10, "blur": 3, "hue": 0.2}.get(name, 0.4)
+    first, again, other = (changed(image, seed, **{name: amount}) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - image).mean() > 0.5
+    assert np.abs(first - other).mean() > 0.1
+
+
+def test_brightness_multiplies(image):
+    ratio = changed(image, brightness=0.3) / image
+    assert 0.7 <= ratio.mean() <= 1.3
+    assert ratio.std() < 0.01
+
+
+def test_contrast_leaves_the_mean_grey_and_scales_the_distance_from_it(image):
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).mean()
+    out = changed(image, contrast=0.4)
+    factor = (out - grey).std() / (image - grey).std()
+    np.testing.assert_allclose(out, grey + factor * (image - grey), atol=1.5)
+    assert 0.6 <= factor <= 1.4
+    assert abs(factor - 1) > 0.02
+
+
+def test_saturation_and_hue_leave_grey_pixels_alone():
+    grey = np.repeat(np.arange(0, 256, 4, np.uint8)[:, None, None], 3, axis=2).repeat(8, axis=1)
+    for amounts in ({"saturation": 0.5}, {"hue": 0.3}):
+        np.testing.assert_allclose(changed(grey, **amounts), grey, atol=1)
+
+
+def test_a_third_of_a_turn_of_hue_makes_red_green():
+    class Certain:
+        """Draws the largest change."""
+
+        def uniform(self, low, high, size=None):
+            return np.full(size, high) if size else high
+
+        def standard_normal(self, size):
+            return np.zeros(size)
+
+    red = np.full((4, 4, 3), (200, 30, 30), np.uint8)
+    turned = ColorAugmentation(hue=1 / 3)(red, Certain())
+    np.testing.assert_allclose(turned[0, 0], (30, 200, 30), atol=1)
+
+
+def test_noise_has_the_standard_deviation_that_was_asked_for(image):
+    assert np.std(changed(image, noise=8) - image) == pytest.approx(8, rel=0.05)
+
+
+def test_cutout_greys_one_square(image):
+    out = changed(image, seed=3, cutout=0.5)
+    grey = (out == 128).all(axis=2)
+    rows, columns = np.flatnonzero(grey.any(axis=1)), np.flatnonzero(grey.any(axis=0))
+    assert grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert 16 <= len(rows) <= 33
+    np.testing.assert_array_equal(out[~grey], image[~grey])

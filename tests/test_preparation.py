@@ -1,0 +1,372 @@
+import csv
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from stochconv_jax.data.image_dataset import Example, check_splits
+from stochconv_jax.data.manifest import ManifestRow, read_manifest
+from stochconv_jax.data.pipeline import decode
+from stochconv_jax.data.preparation import command
+from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
+from stochconv_jax.data.preparation.photograph import Photograph
+from stochconv_jax.data.preparation.selection import select
+from stochconv_jax.data.preparation.shortcuts import shortcut_aucs
+from stochconv_jax.data.prepared import Opening, open_prepared
+from stochconv_jax.errors import InputError
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = Framing((8, 8), (8, 8))
+
+
+def picture(seed, size=(120, 90)):
+    """A picture with coarse structure, as photographs have, so that likeness means something."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", size, tuple(rng.integers(100, 220, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(12):
+        (x, y), radius = rng.integers(0, size), rng.integers(4, 30)
+        colour = tuple(rng.integers(0, 256, 3).tolist())
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
+    return image
+
+
+def write_table(folder, rows, header=("image", "target", "patient")):
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, lineterminator="\r\n").writerows([header, *rows])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty pictures of ten patients, two classes."""
+    images = tmp_path / "images"
+    images.mkdir()
+    rows = []
+    for number in range(20):
+        picture(number).save(images / f"mole_{number}.png")
+        rows.append([f"mole_{number}.png", "ab"[number % 4 == 0], f"p{number // 2}"])
+    write_table(images, rows)
+    return images
+
+
+def prepare(folder, output, *extra, size="64x80", expect=0):
+    """Runs the command; returns its manifest by id."""
+    arguments = ["folder", "--source", str(folder), "--output", str(output), "--size", size]
+    arguments += ["--group-column", "patient", "--processes", "2", *extra]
+    if expect:
+        with pytest.raises(SystemExit) as stopped:
+            command.main(arguments)
+        assert stopped.value.code == expect
+        return None
+    command.main(arguments)
+    manifest = output / "manifest.csv"
+    return {row.id: row for row in read_manifest(manifest)} if manifest.exists() else None
+
+
+def add(folder, name, content, *about):
+    if isinstance(content, Image.Image):
+        content.save(folder / name)
+    elif content is not None:
+        (folder / name).write_bytes(content)
+    with (folder / "labels.csv").open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow([name, *about])
+
+
+def test_prepared_images_are_the_files_resized_and_no_group_crosses(folder, tmp_path, capsys):
+    rows = prepare(folder, tmp_path / "out", "--test-fraction", "0.2")
+    assert {row.kept for row in rows.values()} == {"yes"}
+    splits = {}
+    for row in rows.values():
+        splits.setdefault(row.group, set()).add(row.split)
+    assert (
+        sorted(map(tuple, splits.values()))
+        == [("test",)] * 2 + [("train",)] * 6 + [("validation",)] * 2
+    )
+    dataset = open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+    assert [example.id for example in dataset.examples] == list(rows)
+    for index in (0, 19):
+        image = decode(dataset.records[index]["image"]).astype(int)
+        expected = picture(index).resize((80, 64), Image.Resampling.LANCZOS)
+        assert np.abs(image - np.asarray(expected)).mean() < 3
+    said = capsys.readouterr().out
+    assert "# 20 of 20 images kept" in said
+    assert "divided by image" in said
+    assert (tmp_path / "out" / "summary.md").read_text().startswith("# 20 of 20")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "inspected.csv",
+        "manifest.csv",
+        "prepared_images",
+        "summary.md",
+    ]
+
+
+def test_every_bad_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
+    jpeg = folder / "whole.jpg"
+    picture(50).save(jpeg, quality=95)
+    whole = jpeg.read_bytes()
+    add(folder, "truncated.jpg", whole[:2000], "a", "")
+    add(folder, "nothing.jpg", b"", "a", "")
+    add(folder, "page.jpg", b"<html>not found</html>", "a", "")
+    add(folder, "absent.jpg", None, "a", "")
+    add(folder, "cmyk.jpg", picture(51).convert("CMYK"), "a", "")
+    add(folder, "small.png", picture(52, (40, 90)), "a", "")
+    add(folder, "unlabelled.png", picture(53), "", "")
+    add(folder, "schöne Fläche.png", picture(54), "b", "")
+    (folder / "misnamed.jpg").write_bytes((folder / "mole_0.png").read_bytes())
+    picture(55).save(folder / "misnamed.png")
+    (folder / "misnamed.png").replace(folder / "misnamed.jpg")
+    add(folder, "misnamed.jpg", None, "a", "")
+    rows = prepare(folder, tmp_path / "out")
+    reasons = {name: row.reason for name, row in rows.items() if row.kept == "no"}
+    for name, reason in {
+        "truncated.jpg": "damaged",
+        "nothing.jpg": "the file is empty",
+        "page.jpg": "not an image but a web page",
+        "absent.jpg": "no such file",
+        "cmyk.jpg": "CMYK pixels",
+        "small.png": "smaller than 80x64 pixels",
+        "unlabelled.png": "no target",
+    }.items():
+        assert reasons.pop(name).startswith(reason)
+    assert not reasons
+    assert rows["schöne Fläche.png"].kept == "yes"
+    assert rows["misnamed.jpg"].reason == "a PNG named .jpg"
+    said = capsys.readouterr().out
+    assert "- page.jpg (folder): not an image but a web page" in said
+    assert len(open_prepared(tmp_path / "out", Opening(size=(64, 80))).records) == 22
+
+
+def test_copies_are_kept_once_and_link_their_groups(folder, tmp_path):
+    add(folder, "again.png", (folder / "mole_3.png").read_bytes(), "a", "other patient")
+    add(folder, "larger.png", picture(6).resize((240, 180), Image.Resampling.LANCZOS), "a", "")
+    add(folder, "mole_9.png", None, "a", "p4")
+    add(folder, "contrary.png", (folder / "mole_12.png").read_bytes(), "a", "")
+    with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
+        names = [row["image"] for row in csv.DictReader(file)]
+    prepare(folder, tmp_path / "out")
+    rows = list(zip(names, read_manifest(tmp_path / "out" / "manifest.csv"), strict=True))
+    by_name = dict(rows)
+    assert by_name["again.png"].reason == "the same bytes as mole_3.png of folder"
+    assert by_name["again.png"].group == by_name["mole_3.png"].group == by_name["mole_2.png"].group
+    assert by_name["larger.png"].kept == "yes"
+    assert by_name["mole_6.png"].reason.startswith("nearly the same as larger.png of folder")
+    assert by_name["larger.png"].group == "p3"
+    assert [row.kept for name, row in rows if name == "mole_9.png"] == ["yes", "no"]
+    for name in ("mole_12.png", "contrary.png"):
+        assert by_name[name].kept == "no"
+        assert by_name[name].reason == "rows of folder give this picture the targets a and b"
+
+
+def test_nothing_is_written_in_a_dry_run(folder, tmp_path, capsys):
+    prepare(folder, tmp_path / "out", "--dry-run")
+    assert not (tmp_path / "out").exists()
+    assert "# 20 of 20 images kept" in capsys.readouterr().out
+
+
+def test_other_splits_prepare_no_image_anew_and_other_sizes_replace_them(folder, tmp_path):
+    prepare(folder, tmp_path / "out")
+    (records,) = (tmp_path / "out").rglob("*array_record*")
+    written = records.stat().st_mtime_ns
+    rows = prepare(folder, tmp_path / "out", "--folds", "5")
+    assert records.stat().st_mtime_ns == written
+    assert {row.split for row in rows.values()} == {f"fold_{number}" for number in range(5)}
+    dataset = open_prepared(tmp_path / "out", Opening(size=(64, 80), fold=3))
+    assert len(dataset.indices("validation")) == 4
+    with pytest.raises(InputError, match=r"data.fold is 5; the images are divided into 5"):
+        open_prepared(tmp_path / "out", Opening(size=(64, 80), fold=5))
+    with pytest.raises(InputError, match=r"are 64x80 and data.high_size is 32x32"):
+        open_prepared(tmp_path / "out", Opening(size=(32, 32)))
+    prepare(folder, tmp_path / "out", size="32")
+    open_prepared(tmp_path / "out", Opening(size=(32, 32)))
+    assert len(list((tmp_path / "out").rglob("*array_record*"))) == 1
+
+
+def test_splits_that_share_groups_train_only_where_that_is_asked_for(folder, tmp_path, capsys):
+    prepare(folder, tmp_path / "out", "--split", "image")
+    assert "training on these splits is refused" in capsys.readouterr().out.replace("\n", " ")
+    with pytest.raises(InputError, match=r"groups stand in more than one split \(p\d"):
+        open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+    open_prepared(tmp_path / "out", Opening(size=(64, 80), allow_shared_groups=True))
+
+
+def test_crossing_groups_are_named():
+    examples = [Example(str(n), "ab"[n % 2], f"g{n // 2}", "") for n in range(8)]
+    splits = np.array(["train", "validation"] * 4)
+    with pytest.raises(InputError, match=r"4 groups stand in more than one split \(g0, g1, g2, g3"):
+        check_splits(examples, splits, ("a", "b"))
+
+
+def test_a_manifest_without_its_images_is_refused(folder, tmp_path):
+    prepare(folder, tmp_path / "out")
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    shutil.rmtree(tmp_path / "out" / "prepared_images")
+    with pytest.raises(InputError, match="does not hold the images of its manifest"):
+        open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+    assert len(rows) == 20
+
+
+LIMITED = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def run_command(folder, output, limit=2**40):
+    """Starts the command in a process of its own, which may write `limit` bytes to a file."""
+    words = ["folder", "--source", folder, "--output", output, "--group-column", "patient"]
+    words = ["-m", "stochconv_jax.prepare", *words, "--size", "64", "--processes", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-c", LIMITED, str(limit), *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# Bytes that a file may have: not the inspections, not the images, not the data set.
+@pytest.mark.parametrize("limit", [4_000, 6_000, 8_000])
+def test_a_full_disk_is_one_sentence_and_nothing_counts_as_done(folder, tmp_path, limit):
+    process = run_command(folder, tmp_path / "out", limit)
+    _, error = process.communicate()
+    assert process.returncode == 2
+    assert "File too large" in error.splitlines()[-1]
+    assert error.count("error: ") == 1
+    assert "Traceback" not in error
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    prepare(folder, tmp_path / "out", size="64")
+    assert len(open_prepared(tmp_path / "out", Opening(size=(64, 64))).records) == 20
+
+
+def test_an_interrupted_preparation_goes_on_where_it_stopped(folder, tmp_path):
+    for number in range(20, 400):
+        shutil.copy(folder / f"mole_{number % 20}.png", folder / f"mole_{number}.png")
+        with (folder / f"mole_{number}.png").open("ab") as file:
+            file.write(bytes([number % 256, number // 256]))  # other bytes after the picture's end
+    write_table(folder, [[f"mole_{n}.png", "ab"[n % 4 == 0], f"p{n}"] for n in range(400)])
+    output = tmp_path / "out"
+    process = run_command(folder, output)
+    inspected = output / "inspected.csv"
+    while process.poll() is None and not (inspected.exists() and inspected.stat().st_size):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert "the same command goes on where it stopped" in error
+    assert not (output / "manifest.csv").exists()
+    first = inspected.read_text().splitlines()
+    prepare(folder, output, "--near-duplicate-distance", "-1", size="64")
+    assert inspected.read_text().splitlines()[: len(first)] == first
+    assert len(inspected.read_text().splitlines()) == 400
+    assert len(open_prepared(output, Opening(size=(64, 64))).records) == 400
+
+
+def test_apache_beam_writes_the_same_images(folder, tmp_path):
+    pytest.importorskip("apache_beam", reason="the beam extra is not installed")
+    prepare(folder, tmp_path / "plain")
+    prepare(folder, tmp_path / "beam", "--beam-runner", "DirectRunner")
+    plain, beam = (
+        open_prepared(tmp_path / name, Opening(size=(64, 80))) for name in ("plain", "beam")
+    )
+    assert plain.examples == beam.examples
+    for index in range(20):
+        assert plain.records[index]["image"] == beam.records[index]["image"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--label-column", "dx"], "no column 'dx'; data.label_column must be one of: image"),
+        (["--table", "no.csv"], "data.table 'no.csv' is not a file"),
+        (["--folds", "1"], "--folds is 1"),
+        (["--validation-fraction", "0"], "must leave images to train on"),
+        (["--minimum-size", "5000"], "none of the 20 images can be used: smaller than 5000x5000"),
+        (["--split-column", "patient"], "row 2 has the split 'p0'"),
+    ],
+)
+def test_mistakes_are_one_sentence(folder, tmp_path, capsys, extra, message):
+    prepare(folder, tmp_path / "out", *extra, expect=2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_the_crop_is_the_centre_of_what_is_large_on_both_sides(tmp_path):
+    framing = Framing((50, 50), (1, 1), crop_above=200, crop_to=100)
+    for name, size, white in (("large", (300, 260), True), ("long", (300, 150), False)):
+        image = Image.new("RGB", size, "black")
+        x, y = size[0] // 2, size[1] // 2
+        image.paste("white", (x - 50, y - 50, x + 50, y + 50))
+        image.save(tmp_path / f"{name}.png")
+        framed = decode(framing.encode(tmp_path / f"{name}.png"))
+        assert framed.shape == (50, 50, 3)
+        assert (framed.mean() > 250) == white
+
+
+def test_near_pairs_are_those_of_a_plain_count():
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (40, 256))
+    for number in range(20):
+        bits[number + 20] = bits[number]
+        bits[number + 20, rng.choice(256, number, replace=False)] ^= 1
+    hashes = [np.packbits(row).tobytes().hex() for row in bits]
+    found = near_pairs(hashes, 12)
+    counts = (bits[:, None] != bits[None]).sum(axis=-1)
+    assert sorted(found) == [tuple(p) for p in np.argwhere(np.triu(counts <= 12, 1)).tolist()]
+    assert len(found) == 13
+
+
+def test_the_file_with_most_pixels_is_kept_with_the_latest_label():
+    def photograph(source, target, **about):
+        return Photograph("x", source, pathlib.Path(source), target, **about)
+
+    def inspection(side, digest):
+        return Inspection(side, side, digest, "0" * 64, 0.0)
+
+    rows = select(
+        [
+            photograph("2017", "0", dx="nv", age="50"),
+            photograph("2018", "1", dx="mel", lesion_id="L1"),
+            photograph("2019", "", age="51"),
+        ],
+        {
+            pathlib.Path("2017"): inspection(900, "a"),
+            pathlib.Path("2018"): inspection(500, "b"),
+            pathlib.Path("2019"): inspection(500, "c"),
+        },
+        SMALL,
+        16,
+    )
+    (kept,) = [row for row in rows if row.kept == "yes"]
+    assert (kept.source, kept.width, kept.sha256) == ("2017", "900", "a")
+    assert (kept.target, kept.dx, kept.age, kept.lesion_id) == ("1", "mel", "51", "L1")
+    assert kept.reason == "target 0 in 2017, 1 in 2018: 1 taken"
+
+
+def test_shortcuts_are_told_by_their_auc():
+    rng = np.random.default_rng(0)
+    rows = [
+        ManifestRow(
+            str(number),
+            "one source",
+            str(number % 2),
+            width=str(round(1000 + 100 * rng.normal() + 300 * (number % 2))),
+            height="1000",
+            sex="fm"[rng.integers(2)],
+        )
+        for number in range(400)
+    ]
+    aucs = shortcut_aucs(rows, {}, ("0", "1"))
+    assert aucs["megapixels"][0] > 0.95
+    assert aucs["sex"][0] < 0.6
+    assert set(aucs) == {"megapixels", "aspect", "sex"}
