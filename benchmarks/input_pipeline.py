@@ -1,24 +1,33 @@
-"""Images a second from prepared files to batches: python -m benchmarks.input_pipeline."""
+"""Preparing and reading beside bare decoding: python -m benchmarks.input_pipeline."""
 
 import argparse
 import importlib.util
+import io
 import itertools
 import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from ml_collections import ConfigDict
+from PIL import Image
 
 from benchmarks.measure import RESULTS, report
 from configs import base
+from stochconv_jax.data.augment import augment, shrink
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.data.pipeline import STRIDES, Pipeline, decode
+from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.inspection import inspect_file
 from stochconv_jax.huge_pages import restart_with_huge_pages
+from stochconv_jax.ops import polyphase
 
 BATCH = 8
+# Width and height of the photographs to prepare, typical of ISIC.
+PHOTOGRAPH = (1504, 1129)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,56 +45,100 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config.data.prepared_directory = directory
         config.data.high_size = (options.high, options.high)
         config.data.low_size = (options.low, options.low)
-        speeds = _speeds(config, options.repeats)
-    cores = os.cpu_count() or 1
-    decoded = speeds.get("simplejpeg decoding, one thread")
-    rows = [
-        {
-            "what": name,
-            "images/s": speed,
-            "images/s a core": speed / used,
-            "of decoding": decoded and speed / used / decoded,
-        }
-        for name, speed in speeds.items()
-        for used in [1 if "one thread" in name else cores]
-    ]
+        pipeline = Pipeline.from_config(load_dataset(config.data), config.data, high=True)
+        encoded = [pipeline.dataset.records[index]["image"] for index in range(options.images)]
+        rows = _training(config.data, pipeline, encoded, options.repeats)
+        rows += _preparing(pathlib.Path(directory), encoded, options.high, options.repeats)
     setting = f"{options.images} JPEGs of {options.high}x{options.high}, batch {BATCH}"
     report("input_pipeline", setting, rows, options.results)
 
 
-def _speeds(config: ConfigDict, repeats: int) -> dict[str, float]:
-    dataset = load_dataset(config.data)
-    speeds = {}
-    if importlib.util.find_spec("simplejpeg"):
-        import simplejpeg
-
-        files = [dataset.records[index]["image"] for index in range(config.data.synthetic_count)]
-        speeds["simplejpeg decoding, one thread"] = _images_per_second(
-            lambda: [simplejpeg.decode_jpeg(file) for file in files] and len(files), repeats
+def _training(
+    config: ConfigDict, pipeline: Pipeline, encoded: list[bytes], repeats: int
+) -> list[dict]:
+    """Returns the speeds of bare decoding, of each stage alone, and of whole batches."""
+    cores = os.cpu_count() or 1
+    bare = _bare_decoder()
+    alone = bare and _speed(lambda: map(bare, encoded), repeats)
+    rows = [_row("bare decoding, one thread", alone, alone)] if alone else []
+    if bare:
+        with ThreadPoolExecutor(cores) as pool:
+            speed = _speed(lambda: pool.map(bare, encoded), repeats) / cores
+        rows.append(_row("bare decoding, a thread a core", speed, alone))
+    images = [decode(image) for image in encoded[:32]]
+    rng = np.random.default_rng(0)
+    stages: dict[str, Callable[[], Iterator]] = {
+        "decode": lambda: map(decode, encoded),
+        "augment": lambda: (augment(image, rng) for image in images),
+        "shrink": lambda: (shrink(image, pipeline.low_size) for image in images),
+        "lay out as planes": lambda: (polyphase(image, STRIDES) for image in images),
+    }
+    rows += [_row(f"stage: {name}", _speed(run, repeats), alone) for name, run in stages.items()]
+    for workers in (0, cores):
+        config.workers = workers
+        batches = Pipeline.from_config(pipeline.dataset, config, high=True).training_batches(
+            BATCH, seed=0, first_step=0
         )
-    else:
-        print("bare decoding is left out; `make benchmarks` installs simplejpeg")
-    for workers in (0, 2):
-        pipeline = Pipeline(dataset, tuple(config.data.low_size), high=True, workers=workers)
-        with_workers = f"{workers} workers" if workers else "threads"
-        batches = pipeline.training_batches(BATCH, seed=0, first_step=0)
         next(batches)  # starts the readers
-        steps = max(1, config.data.synthetic_count // BATCH)
-        speeds[f"training batches, {with_workers}"] = _images_per_second(
-            lambda batches=batches, steps=steps: sum(
-                len(batch["label"]) for batch in itertools.islice(batches, steps)
-            ),
-            repeats,
+        steps = max(1, len(encoded) // BATCH)
+        name = f"training batches, {f'{workers} worker processes' if workers else 'threads'}"
+        speed = (
+            _speed(lambda batches=batches, steps=steps: _images(batches, steps), repeats) / cores
         )
-    return speeds
+        rows.append(_row(name, speed, alone))
+    return rows
 
 
-def _images_per_second(read: Callable[[], int], repeats: int) -> float:
-    """Returns the median speed of `read`, which returns how many images it has read."""
+def _images(batches: Iterator[dict], steps: int) -> Iterator[int]:
+    for batch in itertools.islice(batches, steps):
+        yield from batch["label"]
+
+
+def _preparing(
+    directory: pathlib.Path, encoded: list[bytes], side: int, repeats: int
+) -> list[dict]:
+    """Returns the speeds of decoding photographs and of what is done to each, in one thread."""
+    paths = []
+    for number, image in enumerate(encoded[:24]):
+        large = Image.open(io.BytesIO(image)).resize(PHOTOGRAPH, Image.Resampling.BICUBIC)
+        paths.append(directory / f"{number}.jpg")
+        large.save(paths[-1], quality=92)
+    bare, framing = _bare_decoder(), Framing((side, side), (1, 1))
+    size = "{}x{}".format(*PHOTOGRAPH)
+    alone = bare and _speed(lambda: (bare(path.read_bytes()) for path in paths), repeats)
+    rows = [_row(f"bare decoding of photographs, {size}", alone, alone)] if alone else []
+    stages: dict[str, Callable] = {"inspect": inspect_file, "frame and encode": framing.encode}
+    return rows + [
+        _row(f"preparing: {name}", _speed(lambda run=run: map(run, paths), repeats), alone)
+        for name, run in stages.items()
+    ]
+
+
+def _bare_decoder() -> Callable[[bytes], np.ndarray] | None:
+    if importlib.util.find_spec("simplejpeg") is None:
+        print("bare decoding is left out; `make benchmarks` installs simplejpeg")
+        return None
+    import simplejpeg
+
+    return simplejpeg.decode_jpeg
+
+
+def _row(name: str, speed: float, bare: float | None) -> dict:
+    return {
+        "a core": name,
+        "images/s": speed,
+        "ms an image": 1e3 / speed,
+        "of bare decoding": bare and speed / bare,
+    }
+
+
+def _speed(run: Callable[[], Iterator], repeats: int) -> float:
+    """Returns the median images a second of going through what `run` returns."""
     speeds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        speeds.append(read() / (time.perf_counter() - start))
+        count = sum(1 for _ in run())
+        speeds.append(count / (time.perf_counter() - start))
     return float(np.median(speeds))
 
 

@@ -271,6 +271,7 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(folder, tmp_path):
     assert len(open_prepared(output, Opening(size=(64, 64))).records) == 400
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Beam 2.71 pins an older protobuf
 def test_apache_beam_writes_the_same_images(folder, tmp_path):
     pytest.importorskip("apache_beam", reason="the beam extra is not installed")
     prepare(folder, tmp_path / "plain")

@@ -6,6 +6,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
 from stochconv_jax.config_limits import check_limits
@@ -49,8 +50,7 @@ def _prepare(options: argparse.Namespace) -> None:
     )
     classes = order_classes({row.target for row in plan.kept}, options.positive_class)
     if not dry:
-        beam = {"beam_runner": options.beam_runner} if options.beam_runner else {}
-        write_prepared(plan, framing, output, options.processes, **beam)
+        write_prepared(plan, framing, output, options.processes, **_beam(options))
     summary = summarize(plan, classes, splitting, time.perf_counter() - start)
     print(summary)
     if dry:
@@ -92,6 +92,19 @@ def _splitting(options: argparse.Namespace) -> Splitting:
     if options.folds == 1 or options.folds < 0:
         raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
     return Splitting(options.split, validation, test, options.folds, options.split_seed)
+
+
+def _beam(options: argparse.Namespace) -> dict[str, Any]:
+    if not options.beam_runner:
+        return {}
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise InputError(
+            "--beam-runner needs Apache Beam, which is not installed; pip install '.[beam]'"
+        ) from error
+    flags = [f"--{option}" for option in options.beam_options.split(",") if option]
+    return {"beam_runner": options.beam_runner, "beam_options": PipelineOptions(flags=flags)}
 
 
 def _show(words: list[str]) -> None:
@@ -165,6 +178,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, default=os.cpu_count() or 1)
     add("--dry-run", action="store_true", help="show the summary and write nothing")
     add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
+    add("--beam-options", default="", help="for it, such as project=mine,region=europe-west4")
 
 
 def _size(text: str) -> tuple[int, int]:

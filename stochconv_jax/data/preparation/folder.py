@@ -10,8 +10,14 @@ from stochconv_jax.data.splits import SPLITS
 from stochconv_jax.errors import InputError
 
 SOURCE = "folder"
-# Columns that are taken over where the table has them.
-KNOWN_COLUMNS = ("lesion_id", "patient_id", "age", "sex", "site")
+# Columns that are taken over where the table has them, the first of those that it has.
+KNOWN_COLUMNS = {
+    "lesion_id": ("lesion_id",),
+    "patient_id": ("patient_id",),
+    "age": ("age", "age_approx"),
+    "sex": ("sex",),
+    "site": ("site", "localization", "anatom_site"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +44,8 @@ class FolderTable:
 def read_folder(folder: FolderTable) -> list[Photograph]:
     """Reads which images there are and what is known of them, in the table's order.
 
-    Columns that are named lesion_id, patient_id, age, sex or site are taken over as well.
+    The columns of KNOWN_COLUMNS are taken over as well; images of one lesion or patient are then
+    one group, whether `group_column` names them or not.
 
     Raises:
       InputError: the directory or the table is missing, or a column or a split is not usable.
@@ -83,7 +90,10 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
                 target=row[columns["label"]],
                 group=row.get(group, ""),
                 split=row.get(split, ""),
-                **{known: row.get(known, "") for known in KNOWN_COLUMNS},
+                **{
+                    known: next((row[name] for name in names if name in row), "")
+                    for known, names in KNOWN_COLUMNS.items()
+                },
             )
         )
     return photographs
