@@ -226,7 +226,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
 
 
 BAD_FOLDERS = {
-    "missing table": (None, {}, "data.table 'labels.csv' is not a file"),
+    "missing table": (None, {}, "data.table (prepare: --table) 'labels.csv' is not a file"),
     "missing column": ("image,dx\n0.png,a\n", {}, "no column 'target'"),
     "absent images": ("image,target\n8.png,a\n9.png,b\n", {}, "can be used: no such file"),
     "one class": ("image,target\n0.png,a\n1.png,a\n", {}, "one class only (a)"),

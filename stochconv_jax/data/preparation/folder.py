@@ -53,25 +53,29 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
     root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
     if not root.is_dir():
         raise InputError(
-            f"data.directory {folder.directory!r} is not a directory; set it to the one of the "
-            "images"
+            f"data.directory (prepare: --source) {folder.directory!r} is not a directory; name the "
+            "one of the images"
         )
     path = path if path.is_file() else root / folder.table
     if not path.is_file():
         raise InputError(
-            f"data.table {folder.table!r} is not a file, nor one in {folder.directory}; set it to "
-            "the CSV that lists the images"
+            f"data.table (prepare: --table) {folder.table!r} is not a file, nor one in "
+            f"{folder.directory}; name the CSV that lists the images"
         )
     rows = read_rows(path)
     names = ("image", "label", "group", "split")
     columns = {name: getattr(folder, f"{name}_column") for name in names}
-    settings = {column: f"data.{name}_column" for name, column in columns.items() if column}
+    settings = {
+        column: f"data.{name}_column (prepare: --{name}-column)"
+        for name, column in columns.items()
+        if column
+    }
     require_columns(path, rows[0], settings)
     group, split = columns["group"], columns["split"]
     if group and not any(row[group] for row in rows):
         raise InputError(
-            f"the column {group!r} of {path} is empty, so that it groups nothing; name another in "
-            "data.group_column, or none"
+            f"the column {group!r} of {path} is empty, so that it groups nothing; name another "
+            "or none"
         )
     photographs = []
     for number, row in enumerate(rows, start=2):
