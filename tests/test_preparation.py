@@ -287,7 +287,10 @@ def test_apache_beam_writes_the_same_images(folder, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--label-column", "dx"], "no column 'dx'; data.label_column (prepare: --label-column) must be one"),
+        (
+            ["--label-column", "dx"],
+            "no column 'dx'; data.label_column (prepare: --label-column) must be one",
+        ),
         (["--table", "no.csv"], "'no.csv' is not a file, nor one in"),
         (["--folds", "1"], "--folds is 1"),
         (["--validation-fraction", "0"], "must leave images to train on"),

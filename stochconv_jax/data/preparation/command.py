@@ -37,6 +37,8 @@ def _prepare(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     framing, splitting = _framing(options), _splitting(options)
     output, dry = pathlib.Path(options.output), options.dry_run or options.tables_only
+    if not dry and not options.output:
+        raise InputError("--output is missing; name the directory to write, or add --dry-run")
     if output.exists() and not output.is_dir():
         raise InputError(f"--output {output} is a file; name a directory")
     plan = make_plan(
@@ -162,7 +164,7 @@ def _add_framing(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--output", required=True, help="directory to write")
+    add("--output", default="", help="directory to write; not needed for a dry run")
     add("--positive-class", default="", help="of two classes; default: the last in order")
     add(
         "--near-duplicate-distance",
