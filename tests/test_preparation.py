@@ -289,7 +289,7 @@ def test_apache_beam_writes_the_same_images(folder, tmp_path):
     [
         (
             ["--label-column", "dx"],
-            "no column 'dx'; data.label_column (prepare: --label-column) must be one",
+            "no column 'dx'; data.label_column (prepare: --label-column)",
         ),
         (["--table", "no.csv"], "'no.csv' is not a file, nor one in"),
         (["--folds", "1"], "--folds is 1"),
