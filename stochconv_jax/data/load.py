@@ -12,7 +12,7 @@ from stochconv_jax.data.lesion_drawing import MIN_SIZE
 from stochconv_jax.data.manifest import FILE_NAME
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.framing import Framing
-from stochconv_jax.data.preparation.preparation import NEAR, make_plan, write_prepared
+from stochconv_jax.data.preparation.preparation import NEAR, make_plan, reserved, write_prepared
 from stochconv_jax.data.preparation.summary import describe_dropped
 from stochconv_jax.data.prepared import Opening, open_prepared
 from stochconv_jax.data.splits import assign_splits
@@ -85,18 +85,20 @@ def _load_folder(config: ConfigDict) -> ImageDataset:
     framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
     output = pathlib.Path(config.prepared_directory) / f"folder_{_digest(folder, framing)}"
     processes = os.cpu_count() or 1
-    plan = make_plan(read_folder(folder), framing, None, NEAR, processes, output)
-    dropped = describe_dropped(plan.rows)
-    if dropped:
-        print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
-    enlarged = sum(int(row.width) < size[1] or int(row.height) < size[0] for row in plan.kept)
-    if enlarged:
-        print(
-            f"enlarged: {enlarged} of {len(plan.kept)} images are smaller than "
-            f"{size[1]}x{size[0]}; they have no detail of that size, so lower data.high_size",
-            flush=True,
-        )
-    write_prepared(plan, framing, output, processes)
+    photographs = read_folder(folder)
+    with reserved(output):
+        plan = make_plan(photographs, framing, None, NEAR, processes, output)
+        dropped = describe_dropped(plan.rows)
+        if dropped:
+            print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
+        enlarged = sum(int(row.width) < size[1] or int(row.height) < size[0] for row in plan.kept)
+        if enlarged:
+            print(
+                f"enlarged: {enlarged} of {len(plan.kept)} images are smaller than "
+                f"{size[1]}x{size[0]}; they have no detail of that size, so lower data.high_size",
+                flush=True,
+            )
+        write_prepared(plan, framing, output, processes)
     return open_prepared(output, _opening(config, "target"))
 
 

@@ -1,6 +1,7 @@
 """The command line of `python -m stochconv_jax.prepare`."""
 
 import argparse
+import contextlib
 import os
 import pathlib
 import sys
@@ -15,7 +16,13 @@ from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.framing import Framing
 from stochconv_jax.data.preparation.isic import read_isic
 from stochconv_jax.data.preparation.photograph import Photograph
-from stochconv_jax.data.preparation.preparation import NEAR, Splitting, make_plan, write_prepared
+from stochconv_jax.data.preparation.preparation import (
+    NEAR,
+    Splitting,
+    make_plan,
+    reserved,
+    write_prepared,
+)
 from stochconv_jax.data.preparation.summary import summarize
 from stochconv_jax.errors import InputError
 
@@ -41,18 +48,20 @@ def _prepare(options: argparse.Namespace) -> None:
         raise InputError("--output is missing; name the directory to write, or add --dry-run")
     if output.exists() and not output.is_dir():
         raise InputError(f"--output {output} is a file; name a directory")
-    plan = make_plan(
-        _photographs(options),
-        framing,
-        splitting,
-        options.near_duplicate_distance,
-        options.processes,
-        None if dry else output,
-        options.tables_only,
-    )
-    classes = order_classes({row.target for row in plan.kept}, options.positive_class)
-    if not dry:
-        write_prepared(plan, framing, output, options.processes, **_beam(options))
+    photographs = _photographs(options)
+    with contextlib.nullcontext() if dry else reserved(output):
+        plan = make_plan(
+            photographs,
+            framing,
+            splitting,
+            options.near_duplicate_distance,
+            options.processes,
+            None if dry else output,
+            options.tables_only,
+        )
+        classes = order_classes({row.target for row in plan.kept}, options.positive_class)
+        if not dry:
+            write_prepared(plan, framing, output, options.processes, **_beam(options))
     summary = summarize(plan, classes, splitting, time.perf_counter() - start)
     print(summary)
     if dry:

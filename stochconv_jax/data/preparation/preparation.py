@@ -1,12 +1,14 @@
 """From photographs to a directory of prepared images: inspect, select, split, write."""
 
+import contextlib
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from stochconv_jax.data.manifest import FILE_NAME, ManifestRow, fingerprint, write_manifest
 from stochconv_jax.data.preparation.framing import Framing
@@ -52,6 +54,22 @@ class Splitting:
         return assign_splits(
             labels, groups, self.validation_fraction, self.test_fraction, self.seed
         )
+
+
+@contextlib.contextmanager
+def reserved(output: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes from preparing a directory meanwhile; waits for one that does."""
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that prepares {output}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclasses.dataclass(frozen=True)
