@@ -73,7 +73,7 @@ def test_samples_are_whole_passes_with_other_windows(dataset, join):
     for sample in range(3):
         expected = whole_pass(model, batch, jax.random.fold_in(KEY, sample))
         np.testing.assert_allclose(predictions.samples[:, sample], expected, rtol=1e-4, atol=1e-6)
-    assert (np.ptp(predictions.samples, axis=1) > 1e-4).any(axis=1).all()
+    assert (np.ptp(predictions.samples, axis=1) > 1e-4).any()
 
 
 @pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (8, 2), (12, 4)])
