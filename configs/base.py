@@ -104,6 +104,7 @@ def _train() -> ConfigDict:
 def _eval() -> ConfigDict:
     evaluation = ConfigDict()
     evaluation.samples = 1  # window samples averaged an image
+    evaluation.resamples = 1000  # of the images, behind the intervals
     evaluation.split = "validation"  # train, validation, test or all
     evaluation.batch_size = 32  # images at a time; changes no result
     evaluation.checkpoint = "best"  # by validation score, or latest

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.whole_file import write_whole
 
 # Fields that may change from one command to the next on the same directory.
 FREE_FIELDS = (
@@ -102,6 +103,12 @@ class Checkpoints:
         arguments = ocp.args.Composite(model=self._restore(model))
         return self.manager.restore(step, args=arguments).model, step
 
+    def epochs(self) -> int:
+        """Returns the epochs that the run has trained, as its latest checkpoint tells."""
+        arguments = ocp.args.Composite(progress=ocp.args.JsonRestore())
+        restored = self.manager.restore(self.manager.latest_step(), args=arguments)
+        return len(restored.progress["history"])
+
     def _restore(self, tree: Any) -> ocp.args.StandardRestore:
         return ocp.args.StandardRestore(
             jax.tree.map(
@@ -115,9 +122,7 @@ def save_identity(config: ConfigDict, data: dict[str, Any], workdir: pathlib.Pat
     """Writes config.json and data.json, each whole or not at all: what a run is made with."""
     workdir.mkdir(parents=True, exist_ok=True)
     for name, content in {"config.json": config.to_dict(), "data.json": data}.items():
-        part = workdir / f"{name}.part"
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        part.replace(workdir / name)
+        write_whole(workdir / name, json.dumps(content, indent=2) + "\n")
 
 
 def check_config(config: ConfigDict, workdir: pathlib.Path) -> None:

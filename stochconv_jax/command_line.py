@@ -22,11 +22,11 @@ python eval.py  likewise
 The configs are in configs/; configs/base.py says what every field means."""
 
 
-def run(function: Callable[[ConfigDict, str], None]) -> None:
+def run(function: Callable[[ConfigDict, str], None], usage: str = USAGE) -> None:
     """Reads --config and --workdir and calls `function`; a user's mistake ends with exit code 2."""
     logging.set_verbosity(logging.ERROR)
     if {"-h", "--help"} & set(sys.argv):
-        print(USAGE)
+        print(usage)
         return
     note = "; the same command goes on from the last checkpoint, if there is one"
     with mistakes_in_a_sentence(note):

@@ -55,6 +55,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.rmsprop_epsilon": _POSITIVE,
     "eval.samples": _at_least(1),
     "eval.batch_size": _at_least(1),
+    "eval.resamples": _at_least(20),
     "eval.split": (lambda value: value in _SPLITS, "one of " + ", ".join(_SPLITS)),
     "eval.checkpoint": (lambda value: value in ("best", "latest"), "best or latest"),
 }

@@ -4,8 +4,10 @@ import runpy
 
 import pytest
 
+from configs.studies import ham10000, paper, quick, retinas
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.errors import InputError
+from stochconv_jax.evidence.study import make_runs
 from stochconv_jax.models.from_config import model_from_config
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -73,3 +75,22 @@ def test_a_command_that_cannot_be_read_is_explained(monkeypatch, arguments, sent
     with pytest.raises(InputError) as caught:
         read_flags(["train.py", *arguments])
     assert sentence in str(caught.value)
+
+
+def test_the_papers_study_trains_the_configs_of_the_same_names():
+    runs = make_runs(paper.get_config())
+    assert len(runs) == 7 * 5
+    for run in runs[:7]:
+        expected = importlib.import_module(f"configs.{run.name.split('/')[0]}").get_config("isic")
+        for section in ("data", "model"):
+            assert run.config[section].to_dict() == expected[section].to_dict(), run.name
+
+
+@pytest.mark.parametrize("study", [quick, ham10000, retinas])
+def test_studies_make_their_runs(study):
+    config = study.get_config()
+    runs = make_runs(config)
+    names = {run.name for run in runs}
+    assert len(names) == len(runs) == len(config.models) * len(config.seeds) * (config.folds or 1)
+    assert len({run.config.seed for run in runs}) >= 3
+    assert all(run.config.is_locked for run in runs)

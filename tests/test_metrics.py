@@ -2,8 +2,26 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
-from stochconv_jax.evaluation.metrics import log_loss, roc_auc, summarize
+from stochconv_jax.data.image_dataset import Example
+from stochconv_jax.evaluation import metrics
+from stochconv_jax.evaluation.deferral import (
+    area_under_risk,
+    deferral_table,
+    doubts,
+    risk_coverage,
+)
+from stochconv_jax.evaluation.metrics import log_loss, roc_auc
+from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.evaluation.sample_curve import sample_counts, sample_curve
+from stochconv_jax.evaluation.subgroups import subgroup_table
+from stochconv_jax.evaluation.summary import summarize
+from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
+
+
+def two_classes(positive):
+    return np.stack([1 - positive, positive], axis=-1)
 
 
 def test_auc_is_the_share_of_ordered_pairs():
@@ -22,19 +40,141 @@ def test_auc_of_several_classes_is_the_mean_of_one_against_the_rest():
     assert math.isnan(roc_auc(labels[labels < 2], scores[labels < 2]))
 
 
+def predictions_of(labels, samples):
+    return Predictions(np.arange(len(labels)), labels, samples)
+
+
 def test_summary_of_a_worked_example():
     labels = np.array([1, 0, 1, 0])
     samples = np.array([[0.9, 0.7], [0.4, 0.0], [0.3, 0.3], [0.1, 0.3]])[..., None]
-    summary = summarize(labels, samples)
+    examples = [Example(str(number), "ba"[label], "", "") for number, label in enumerate(labels)]
+    summary = summarize(predictions_of(labels, samples), examples, ("b", "a"), None, 20)
     mean = np.array([0.8, 0.2, 0.3, 0.2])
-    assert (summary["images"], summary["samples"]) == (4, 2)
+    assert (summary["images"], summary["groups"], summary["samples"]) == (4, 4, 2)
     assert summary["roc_auc"] == 1.0
     assert summary["roc_auc_of_one_sample"] == pytest.approx((0.75 + 0.875) / 2)
     assert summary["brier_score"] == pytest.approx(((mean - labels) ** 2).mean())
     assert summary["log_loss"] == pytest.approx(-np.log([0.8, 0.8, 0.3, 0.8]).mean())
     assert summary["balanced_accuracy"] == pytest.approx(0.75)
     assert summary["average_precision"] == pytest.approx(1.0)
+    assert summary["confusion"] == [[2, 0], [1, 1]]
+    assert summary["decision_threshold"] == 0.5
+    assert summary["thresholds"] == []
 
 
 def test_log_loss_counts_classes_that_do_not_occur():
     assert log_loss(np.array([0, 0]), np.full((2, 3), 1 / 3)) == pytest.approx(np.log(3))
+
+
+def test_partial_area_is_what_lies_above_80_percent_sensitivity():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    scores = labels + rng.normal(0, 1.2, 400)
+    false, true, _ = sklearn_metrics.roc_curve(labels, scores, drop_intermediate=False)
+    grid = np.linspace(0, 1, 200_001)
+    # The curve is a staircase: it rises where positives come, and moves right where negatives do.
+    heights = true[np.searchsorted(false, grid, side="right") - 1]
+    expected = np.maximum(heights - 0.8, 0).mean()
+    assert metrics.partial_auc(labels, scores) == pytest.approx(expected, abs=1e-4)
+    assert metrics.partial_auc(labels, labels.astype(float)) == pytest.approx(0.2)
+    assert metrics.partial_auc(labels, np.zeros(400)) == pytest.approx(0.02)
+
+
+def test_calibration_error_of_a_worked_example():
+    # Two in the bin of 0.1 of which one is positive; two in that of 0.8, both positive.
+    scores = two_classes(np.array([0.1, 0.1, 0.8, 0.8]))
+    expected = (2 * abs(0.1 - 0.5) + 2 * abs(0.8 - 1)) / 4
+    assert metrics.calibration_error(np.array([0, 1, 1, 1]), scores) == pytest.approx(expected)
+    several = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    assert metrics.calibration_error(np.array([0, 0]), several) == pytest.approx(0.7 - 0.5)
+
+
+def test_grades_are_consecutive_whole_numbers():
+    assert metrics.are_ordered(("0", "1", "2", "3"))
+    assert not metrics.are_ordered(("0", "1"))
+    assert not metrics.are_ordered(("1", "2", "4"))
+    assert not metrics.are_ordered(("mild", "moderate", "severe"))
+
+
+def test_kappa_of_grades_weighs_far_errors_more():
+    labels = np.arange(30) % 3
+    near, far = np.eye(3)[(labels > 0) * 1], np.eye(3)[np.where(labels == 0, 2, labels)]
+    kappas = [
+        metrics.figures(labels, scores, ordered=True)["quadratic_weighted_kappa"]
+        for scores in (np.eye(3)[labels], near, far)
+    ]
+    assert kappas[0] == pytest.approx(1.0)
+    assert kappas[0] > kappas[1] > kappas[2]
+
+
+def test_thresholds_are_kept_when_other_images_are_judged():
+    labels = np.repeat([0, 1], 20)
+    validation = np.concatenate([np.linspace(0, 0.5, 20), np.linspace(0.4, 0.9, 20)])
+    thresholds = choose_thresholds(labels, validation)
+    specific = thresholds["95% specificity"]
+    assert (validation[labels == 0] >= specific).sum() == 1
+    assert (validation[labels == 1] >= thresholds["95% sensitivity"]).sum() == 19
+    row = judge_thresholds(np.array([0, 0, 1, 1]), np.array([0.1, 0.9, 0.4, 0.9]), thresholds)[0]
+    assert row["threshold"] == specific
+    assert (row["specificity"], row["sensitivity"]) == (0.5, 0.5)
+    low, high = row["sensitivity_interval"]
+    # Wilson's interval of one in two, by its formula.
+    z2 = 1.959964**2
+    assert (low + high) / 2 == pytest.approx(0.5)
+    assert high - low == pytest.approx(2 * math.sqrt(z2 * 2 / 4 + z2**2 / 4) / (2 + z2), abs=1e-6)
+
+
+def test_risk_and_coverage_of_a_worked_example():
+    doubt, wrong = np.array([0.1, 0.4, 0.2, 0.3]), np.array([0, 1, 0, 1])
+    coverage, risk = risk_coverage(doubt, wrong)
+    np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(risk, [0, 0, 1 / 3, 0.5])
+    assert area_under_risk(doubt, wrong) == pytest.approx((1 / 3 + 0.5) / 4)
+    assert area_under_risk(np.zeros(4), wrong) == pytest.approx(0.5)
+
+
+def test_what_is_deferred_is_the_most_doubtful():
+    samples = two_classes(np.array([[0.9, 0.9], [0.9, 0.1], [0.2, 0.2], [0.1, 0.1]]))
+    measures = doubts(samples)
+    assert measures["spread"].argmax() == 1
+    assert measures["confidence"].argmax() == 1
+    labels = np.array([1, 0, 0, 0])
+    rows = deferral_table(labels, np.array([1, 1, 0, 0]), measures)
+    kept = {row["deferred"]: row for row in rows if row["doubt"] == "spread"}
+    assert kept[0.0]["specificity"] == pytest.approx(2 / 3)
+    assert (kept[0.3]["images_left"], kept[0.3]["specificity"]) == (3, 1.0)
+    assert "spread" not in doubts(samples[:, :1])
+
+
+def test_averaging_draws_of_pure_noise_gains_what_it_should():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    draws = 1 / (1 + np.exp(-(labels[:, None] - 0.5 + 2 * rng.normal(size=(400, 12)))))
+    rows = sample_curve(labels, two_classes(draws), np.arange(400), 100)
+    assert [row["samples"] for row in rows] == sample_counts(12) == [1, 2, 4, 8, 12]
+    areas = [row["roc_auc"] for row in rows]
+    assert areas == sorted(areas)
+    assert rows[0]["gain_interval"] == (0, 0)
+    assert rows[-1]["gain_interval"][0] > 0
+    assert rows[0]["roc_auc"] == pytest.approx(
+        np.mean([roc_auc(labels, draws[:, [draw]]) for draw in range(12)])
+    )
+    for row in rows:
+        assert row["brier_score_interval"][0] < row["brier_score"] < row["brier_score_interval"][1]
+
+
+def test_subgroups_are_told_apart_by_what_is_known():
+    labels = np.arange(80) % 2
+    right = np.arange(80) < 40
+    positive = np.where(right, labels, 1 - labels) * 0.8 + 0.1
+    known = [
+        {"sex": "female" if right[n] else "male", "age": str(20 + n), "width": "8", "height": "8"}
+        for n in range(80)
+    ]
+    rows = subgroup_table(labels, two_classes(positive), np.arange(80), known)
+    found = {(row["field"], row["value"]): row for row in rows}
+    assert found["sex", "female"]["roc_auc"] == 1.0
+    assert found["sex", "male"]["roc_auc"] == 0.0
+    assert found["age", "under 40"]["images"] == 20
+    assert math.isnan(found["age", "60 and over"]["roc_auc"]) is False
+    assert {field for field, _ in found} == {"sex", "age"}

@@ -25,6 +25,7 @@ SMALL = {
     "model.join": "stem",
     "train.batch_size": "8",
     "eval.batch_size": "8",
+    "eval.resamples": "20",
     "train.epochs": "2",
 }
 
@@ -161,6 +162,7 @@ def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
         "train.epochs": "1",
         "train.steps_per_epoch": "1",
         "eval.batch_size": "5",
+        "eval.resamples": "20",
         "eval.samples": "2",
     }
     arguments = command("skip_b0.py:folder", tmp_path / "run", tmp_path / "prepared", **fields)

@@ -5,7 +5,8 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,21 @@ from stochconv_jax.errors import InputError
 
 
 class Example(NamedTuple):
-    """One row of the table: the image's name, class, group and split ("" where none is given)."""
+    """One row of the table, "" where nothing is given.
+
+    Attributes:
+      id: the image's name.
+      label: its class.
+      group: what must stay in one split.
+      split: where the table says.
+      known: the rest, such as source, width, height, age, sex and site.
+    """
 
     id: str
     label: str
     group: str
     split: str
+    known: Mapping[str, str] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)

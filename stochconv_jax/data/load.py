@@ -46,7 +46,8 @@ def _load_synthetic(config: ConfigDict) -> ImageDataset:
         size=(height, width), count=config.synthetic_count, seed=config.synthetic_seed
     )
     builder = SyntheticLesions(data_dir=config.prepared_directory, config=lesions)
-    builder.write()
+    with reserved(pathlib.Path(config.prepared_directory)):
+        builder.write()
     records, _ = open_records(pathlib.Path(builder.data_path))
     examples = lesions.examples
     splits = assign_splits(

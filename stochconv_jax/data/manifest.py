@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+import io
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.whole_file import write_whole
 
 FILE_NAME = "manifest.csv"
 
@@ -55,12 +57,9 @@ class ManifestRow(NamedTuple):
 
 def write_manifest(path: pathlib.Path, rows: Iterable[ManifestRow]) -> None:
     """Writes a manifest, whole or not at all."""
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(ManifestRow._fields)
-        writer.writerows(rows)
-    part.replace(path)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([ManifestRow._fields, *rows])
+    write_whole(path, text.getvalue())
 
 
 def read_manifest(path: pathlib.Path) -> list[ManifestRow]:

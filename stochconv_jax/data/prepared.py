@@ -14,6 +14,9 @@ from stochconv_jax.data.preparation.preparation import RECORDS
 from stochconv_jax.data.splits import FOLD, assign_splits
 from stochconv_jax.errors import InputError
 
+# Columns of the manifest that evaluations are broken down by.
+KNOWN = ("source", "width", "height", "age", "sex", "site")
+
 
 @dataclasses.dataclass(frozen=True)
 class Opening:
@@ -65,7 +68,13 @@ def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
         )
     labelled = [n for n, row in enumerate(kept) if getattr(row, opening.label_column)]
     examples = tuple(
-        Example(row.id, getattr(row, opening.label_column), row.group, row.split)
+        Example(
+            row.id,
+            getattr(row, opening.label_column),
+            row.group,
+            row.split,
+            {name: getattr(row, name) for name in KNOWN},
+        )
         for row in (kept[n] for n in labelled)
     )
     classes = order_classes({example.label for example in examples}, opening.positive_class)

@@ -1,9 +1,13 @@
 """Evaluating a trained run: predictions, figures of merit and a report."""
 
 import csv
+import dataclasses
+import io
 import json
 import math
 import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,23 +20,30 @@ from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.image_dataset import ImageDataset
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.data.prepared import KNOWN
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.metrics import class_probabilities, summarize
+from stochconv_jax.evaluation.metrics import class_probabilities
 from stochconv_jax.evaluation.predict import (
+    ModelState,
     Predictions,
     make_mesh,
     make_predict,
     predict_all,
     replicated,
 )
+from stochconv_jax.evaluation.provenance import provenance
 from stochconv_jax.evaluation.report import write_report
+from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.whole_file import write_whole
 
 
 def evaluate(config: ConfigDict, workdir: str) -> None:
     """Evaluates a checkpoint in `workdir` and prints the figures.
 
-    Leaves eval/metrics.json, eval/predictions.csv and eval/report.html there.
+    Leaves in eval/ metrics.json, predictions.csv, images.csv (what is known of each image),
+    samples.npz (the probabilities of every draw of windows) and report.html. Of a test split, the
+    thresholds are chosen on validation.
 
     Raises:
       InputError: there is no checkpoint, `workdir` was made with another config, or a field or the
@@ -45,56 +56,102 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     check_config(config, directory)
     dataset = load_dataset(config.data)
     check_data(dataset.identity, directory)
-    predictions, step = predict_run(config, directory, dataset)
+    run = TrainedRun.restore(config, directory, dataset)
+    predictions = run.predict(config.eval.split)
+    choose = config.eval.split == "test" and len(dataset.classes) == 2
+    examples = [dataset.examples[index] for index in predictions.indices]
+    summary = summarize(
+        predictions,
+        examples,
+        dataset.classes,
+        run.predict("validation") if choose else None,
+        config.eval.resamples,
+    )
     metrics = {
         "split": config.eval.split,
         "checkpoint": config.eval.checkpoint,
-        "step": step,
-        **summarize(predictions.labels, predictions.samples),
+        "step": run.step,
+        "epochs": run.epochs,
+        "class_names": list(dataset.classes),
+        **summary,
+        "eval": config.eval.to_dict(),
+        "data": dataset.identity,
+        "provenance": provenance(),
     }
     output = directory / "eval"
     output.mkdir(exist_ok=True)
-    # JSON has no NaN: a figure that the split's classes do not allow is null.
-    finite = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in metrics.items()
-    }
-    _write(output / "metrics.json", json.dumps(finite, indent=2) + "\n")
-    write_predictions(output / "predictions.csv", dataset, predictions)
-    _write(output / "report.html", write_report(config, metrics, predictions, dataset.classes))
-    for name, value in metrics.items():
-        print(f"{name:24}{value:.4f}" if isinstance(value, float) else f"{name:24}{value}")
+    write_whole(output / "predictions.csv", predictions_table(dataset, predictions))
+    facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
+    write_whole(output / "images.csv", _table(["id", "group", *KNOWN], facts))
+    write_whole(output / "samples.npz", _archive(predictions))
+    write_whole(output / "report.html", write_report(config, metrics, predictions, dataset))
+    # Last, for whoever looks whether the run has been evaluated.
+    write_whole(output / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
+    _print(metrics)
     print(f"report: {output / 'report.html'}")
 
 
-def predict_run(
-    config: ConfigDict, workdir: pathlib.Path, dataset: ImageDataset
-) -> tuple[Predictions, int]:
-    """Predicts `eval.split` with a run's checkpoint; returns the predictions and its step."""
-    model = model_from_config(config, dataset.num_outputs, abstract=True)
-    mesh = make_mesh()
-    with Checkpoints(workdir, replicated(mesh)) as checkpoints:
-        state, step = checkpoints.restore_model(
-            config.eval.checkpoint, nnx.state(model, nnx.Param, nnx.BatchStat)
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A run's network as a checkpoint left it, and the data set that it was trained on.
+
+    Attributes:
+      config: of the run.
+      dataset: its images.
+      state: parameters and statistics.
+      step: training steps made.
+      epochs: that the run has trained, whichever of them the checkpoint is of.
+    """
+
+    config: ConfigDict
+    dataset: ImageDataset
+    state: ModelState
+    step: int
+    epochs: int
+
+    @classmethod
+    def restore(
+        cls, config: ConfigDict, workdir: pathlib.Path, dataset: ImageDataset
+    ) -> "TrainedRun":
+        """Restores the checkpoint that `eval.checkpoint` names.
+
+        Raises:
+          InputError: there is none.
+        """
+        model = model_from_config(config, dataset.num_outputs, abstract=True)
+        with Checkpoints(workdir, replicated(make_mesh())) as checkpoints:
+            state, step = checkpoints.restore_model(
+                config.eval.checkpoint, nnx.state(model, nnx.Param, nnx.BatchStat)
+            )
+            epochs = checkpoints.epochs()
+        return cls(config, dataset, tuple(state), step, epochs)
+
+    def predict(self, split: str) -> Predictions:
+        """Predicts a split with `eval.samples` draws of windows.
+
+        Raises:
+          InputError: the split is empty or a prediction is not finite.
+        """
+        config, mesh = self.config, make_mesh()
+        model = model_from_config(config, self.dataset.num_outputs, abstract=True)
+        rows = -(-config.eval.batch_size // mesh.size) * mesh.size
+        high = "stochastic" in config.model.branches
+        pipeline = Pipeline.from_config(self.dataset, config.data, high)
+        count = -(-len(self.dataset.indices(split)) // rows)
+        batches = tqdm(
+            pipeline.evaluation_batches(split, rows),
+            f"evaluating {split}",
+            total=count,
+            unit="batch",
+            leave=False,
         )
-    rows = -(-config.eval.batch_size // mesh.size) * mesh.size
-    high = "stochastic" in config.model.branches
-    pipeline = Pipeline.from_config(dataset, config.data, high)
-    count = -(-len(dataset.indices(config.eval.split)) // rows)
-    batches = tqdm(
-        pipeline.evaluation_batches(config.eval.split, rows),
-        f"evaluating {config.eval.split}",
-        total=count,
-        unit="batch",
-        leave=False,
-    )
-    predict = make_predict(model, mesh, config.eval.samples)
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    return predict_all(predict, tuple(state), batches, key), step
+        predict = make_predict(model, mesh, config.eval.samples)
+        key = jax.random.fold_in(jax.random.key(config.seed), 1)
+        return predict_all(predict, self.state, batches, key)
 
 
-def write_predictions(path: pathlib.Path, dataset: ImageDataset, predictions: Predictions) -> None:
-    """Writes a row an image: id, label, probability, spread, and a column a class of several.
+def predictions_table(dataset: ImageDataset, predictions: Predictions) -> str:
+    """Returns CSV, a row an image: id, label, probability, spread, and a column a class of several.
 
     `probability` is the positive class's, or the most probable class's of several; `spread` is the
     standard deviation of that probability over the window samples.
@@ -105,19 +162,43 @@ def write_predictions(path: pathlib.Path, dataset: ImageDataset, predictions: Pr
     shown = np.ones(len(mean), int) if binary else mean.argmax(axis=1)
     header = ["id", "label", "probability", "spread"]
     header += [] if binary else [f"probability_{name}" for name in dataset.classes]
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for row, index in enumerate(predictions.indices):
-            example = dataset.examples[index]
-            values = [mean[row, shown[row]], spread[row, shown[row]]]
-            values += [] if binary else list(mean[row])
-            writer.writerow([example.id, example.label, *(f"{value:.6f}" for value in values)])
-    part.replace(path)
+
+    def row(number: int, index: int) -> list[str]:
+        example = dataset.examples[index]
+        values = [mean[number, shown[number]], spread[number, shown[number]]]
+        values += [] if binary else list(mean[number])
+        # Nine digits tell any two float32 apart, so that no rank is lost.
+        return [example.id, example.label, *(f"{value:.9g}" for value in values)]
+
+    return _table(header, (row(*pair) for pair in enumerate(predictions.indices)))
 
 
-def _write(path: pathlib.Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def without_nan(value: Any) -> Any:
+    """Returns a tree of JSON with null for every number that is none, which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(metrics: dict[str, Any]) -> None:
+    for name, value in metrics.items():
+        if isinstance(value, int | str):
+            print(f"{name:34}{value}")
+        elif isinstance(value, float):
+            limits = metrics["intervals"].get(name)
+            shown = f"  [{limits[0]:.4f}, {limits[1]:.4f}]" if limits else ""
+            print(f"{name:34}{value:.4f}{shown}")
+
+
+def _table(header: list[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    return text.getvalue()
+
+
+def _archive(predictions: Predictions) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **predictions._asdict())
+    return content.getvalue()

@@ -5,124 +5,146 @@ import io
 import json
 from typing import Any
 
+import cv2
 import jinja2
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from ml_collections import ConfigDict
-from sklearn.metrics import roc_curve
 
-from stochconv_jax.evaluation.metrics import class_probabilities, roc_auc
+from stochconv_jax.data.image_dataset import ImageDataset
+from stochconv_jax.data.pipeline import decode
+from stochconv_jax.evaluation import plots
+from stochconv_jax.evaluation.deferral import decide, doubts
+from stochconv_jax.evaluation.metrics import class_probabilities
 from stochconv_jax.evaluation.predict import Predictions
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; dashes tell them apart too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":")
+ERRORS = 12
+THUMBNAIL = 160
 
 EXPLANATIONS = {
     "images": "images counted, each once",
+    "groups": "lesions, patients or other groups, which the intervals take as one piece each",
     "samples": "draws of windows averaged an image",
     "roc_auc": "area under the ROC curve of the averaged probability: 0.5 is guessing, 1 perfect",
     "roc_auc_of_one_sample": "the same of single draws, their mean",
     "log_loss": "cross-entropy in nats; lower is better",
     "brier_score": "mean squared error of the probability; lower is better",
+    "calibration_error": "mean gap between probability and frequency; lower is better",
     "balanced_accuracy": "mean over classes of the share recognised by the most probable class",
+    "quadratic_weighted_kappa": "agreement of grades, far errors weighing more; 1 is perfect",
     "average_precision": "area under the precision-recall curve",
-    "split": "which images",
-    "checkpoint": "which state of the run",
-    "step": "training steps made",
+    "partial_auc_above_80_sensitivity": "area of the ROC curve above 80% sensitivity; at most 0.2",
+    "sensitivity_at_95_specificity": "of this ROC curve; a threshold must come from elsewhere",
+    "specificity_at_95_sensitivity": "likewise",
+    "area_under_risk_by_confidence": "mean error over all shares kept, surest first; 0 is best",
+    "area_under_risk_by_spread": "the same, surest meaning least spread over the draws",
+    "decision_threshold": "from this probability on, an image is called positive",
 }
 
 
 def write_report(
-    config: ConfigDict,
-    metrics: dict[str, float | str],
-    predictions: Predictions,
-    classes: tuple[str, ...],
+    config: ConfigDict, metrics: dict[str, Any], predictions: Predictions, dataset: ImageDataset
 ) -> str:
-    """Returns the page: figures, plots and the config, nothing fetched from elsewhere."""
+    """Returns the page: figures, plots, errors and what made them, nothing fetched from elsewhere.
+
+    Args:
+      config: of the run.
+      metrics: as `summarize` returns them, with the split, checkpoint, data and provenance.
+      predictions: what they were computed from.
+      dataset: the images, for thumbnails of errors.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("stochconv_jax.evaluation", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters["figure"] = figure_text
+    environment.filters["interval"] = interval_text
     rows = [
-        (name, f"{value:.4f}" if isinstance(value, float) else value, EXPLANATIONS[name])
-        for name, value in metrics.items()
+        (name, metrics[name], metrics["intervals"].get(name), explanation)
+        for name, explanation in EXPLANATIONS.items()
+        if name in metrics
     ]
     return environment.get_template("report.html.jinja").render(
         rows=rows,
-        plot=_as_png(plot_predictions(predictions, classes)),
+        metrics=metrics,
+        pictures=_pictures(metrics, predictions, dataset.classes),
+        errors=_errors(metrics, predictions, dataset),
         config=json.dumps(config.to_dict(), indent=2),
-        classes=classes,
+        provenance=json.dumps(metrics["provenance"] | {"data": metrics["data"]}, indent=2),
+        classes=dataset.classes,
     )
 
 
-def plot_predictions(predictions: Predictions, classes: tuple[str, ...]) -> Figure:
-    """Draws the ROC curve, the probabilities by class, and what averaging samples buys."""
-    several = predictions.samples.shape[1] > 1
-    figure = Figure(figsize=(13.5 if several else 9, 4), layout="constrained")
-    axes = figure.subplots(1, 3 if several else 2)
-    scores = class_probabilities(predictions.samples.mean(axis=1))
-    _plot_roc(axes[0], predictions.labels, scores, classes)
-    _plot_probabilities(axes[1], predictions.labels, scores, classes)
-    if several:
-        _plot_samples(axes[2], predictions)
-    return figure
+def figure_text(value: float) -> str:
+    """Writes a number with four decimals, a whole one without, a dash for none."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if np.isfinite(value) else "-"
+    return str(value)
 
 
-def _plot_roc(axes: Axes, labels: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]) -> None:
-    axes.plot([0, 1], [0, 1], ":", c="grey", label="guessing")
-    for number in range(1 if len(classes) == 2 else 0, len(classes)):
-        if 0 < (labels == number).sum() < len(labels):
-            false, true, _ = roc_curve(labels == number, scores[:, number])
-            axes.plot(false, true, label=classes[number], **_style(number))
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve")
-    axes.set_aspect("equal")
-    axes.legend(loc="lower right")
+def interval_text(limits: tuple[float, float] | None) -> str:
+    """Writes an interval with four decimals, nothing for none."""
+    return f"{limits[0]:.4f} to {limits[1]:.4f}" if limits and np.isfinite(limits[0]) else ""
 
 
-def _plot_probabilities(
-    axes: Axes, labels: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
-) -> None:
-    binary = len(classes) == 2
-    bins = list(np.linspace(0, 1, 21))
-    for number, name in enumerate(classes):
-        values = scores[labels == number, 1 if binary else number]
-        axes.hist(values, bins, histtype="step", lw=2, label=f"true {name}", **_style(number))
-    of = classes[1] if binary else "the true class"
-    axes.set(xlabel=f"predicted probability of {of}", ylabel="images", title="Probabilities")
-    axes.legend()
-
-
-def _plot_samples(axes: Axes, predictions: Predictions) -> None:
-    draws = predictions.samples.shape[1]
-    counts = np.arange(1, draws + 1)
-    # Each count averages over every run of neighbouring draws, so that no one draw decides.
-    areas = [
-        np.mean(
-            [
-                roc_auc(
-                    predictions.labels,
-                    np.roll(predictions.samples, -first, axis=1)[:, :count].mean(axis=1),
-                )
-                for first in range(draws if count < draws else 1)
-            ]
-        )
-        for count in counts
-    ]
-    axes.plot(counts, areas, "o-", c=COLOURS[0])
-    axes.set(xlabel="window samples averaged", ylabel="ROC AUC", title="What averaging buys")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-
-
-def _style(number: int) -> dict[str, Any]:
-    return {"color": COLOURS[number % len(COLOURS)], "ls": DASHES[number % len(DASHES)]}
-
-
-def _as_png(figure: Figure) -> str:
+def as_png(figure: Figure) -> str:
+    """Returns a figure as a PNG in base64."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110, format="png")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _pictures(
+    metrics: dict[str, Any], predictions: Predictions, classes: tuple[str, ...]
+) -> dict[str, str]:
+    labels = predictions.labels
+    samples = class_probabilities(predictions.samples)
+    scores = samples.mean(axis=1)
+    threshold = metrics["decision_threshold"]
+    wrong = decide(scores, threshold) != labels
+    figures = {
+        "curves": plots.plot_curves(labels, scores, classes),
+        "reliability": plots.plot_reliability(labels, scores, classes),
+        "risk": plots.plot_risk(doubts(samples, threshold), wrong),
+        "confusion": plots.plot_confusion(metrics["confusion"], classes),
+    }
+    if len(metrics.get("sample_curve", ())) > 1:
+        figures["samples"] = plots.plot_samples(metrics["sample_curve"])
+    return {name: as_png(figure) for name, figure in figures.items()}
+
+
+def _errors(
+    metrics: dict[str, Any], predictions: Predictions, dataset: ImageDataset
+) -> list[dict[str, str]]:
+    """The errors that the network was surest of."""
+    samples = class_probabilities(predictions.samples)
+    scores = samples.mean(axis=1)
+    decisions = decide(scores, metrics["decision_threshold"])
+    doubt = doubts(samples, metrics["decision_threshold"])["confidence"]
+    wrong = np.flatnonzero(decisions != predictions.labels)
+    errors = []
+    for row in wrong[np.argsort(doubt[wrong], kind="stable")][:ERRORS]:
+        index = int(predictions.indices[row])
+        example = dataset.examples[index]
+        errors.append(
+            {
+                "id": example.id,
+                "label": example.label,
+                "decision": dataset.classes[decisions[row]],
+                "probability": f"{scores[row, decisions[row]]:.3f}",
+                "picture": _thumbnail(dataset.records[index]["image"]),
+            }
+        )
+    return errors
+
+
+def _thumbnail(encoded: bytes) -> str:
+    image = decode(encoded)
+    scale = THUMBNAIL / max(image.shape[:2])
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return base64.b64encode(jpeg.tobytes()).decode()

@@ -1,12 +1,15 @@
 """The record of a run: metrics.csv, TensorBoard events and curves.png, made from the same rows."""
 
 import csv
+import io
 import math
 import pathlib
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tensorboardX import SummaryWriter
+
+from stochconv_jax.whole_file import write_whole
 
 COLUMNS = (
     "epoch",
@@ -40,21 +43,20 @@ class History:
         """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
         if not rows:
             return
-        part = self.workdir / "metrics.csv.part"
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        part.replace(self.workdir / "metrics.csv")
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.workdir / "metrics.csv", text.getvalue())
         for row in rows[self.written :]:
             for name in COLUMNS[1:]:
                 if math.isfinite(row[name]):
                     self.events.add_scalar(name, row[name], row["epoch"])
         self.written = len(rows)
         self.events.flush()
-        part = self.workdir / "curves.png.part"
-        plot_curves(rows).savefig(part, dpi=120, format="png")
-        part.replace(self.workdir / "curves.png")
+        picture = io.BytesIO()
+        plot_curves(rows).savefig(picture, dpi=120, format="png")
+        write_whole(self.workdir / "curves.png", picture.getvalue())
 
 
 def plot_curves(rows: list[dict[str, float]]) -> Figure:

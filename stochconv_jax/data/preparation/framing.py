@@ -7,6 +7,7 @@ import pathlib
 from PIL import Image
 
 from stochconv_jax.data.preparation.image_file import open_image
+from stochconv_jax.whole_file import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,5 @@ def encode_to(path: pathlib.Path, framing: Framing, destination: pathlib.Path) -
       InputError: the file is not a whole image.
     """
     if not destination.exists():
-        part = destination.with_suffix(".part")
-        part.write_bytes(framing.encode(path))
-        part.replace(destination)
+        write_whole(destination, framing.encode(path))
     return destination

@@ -1,0 +1,80 @@
+"""Which images to leave to a person: doubt, risk and coverage."""
+
+import numpy as np
+
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+def doubts(samples: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
+    """Returns [N] each: how doubtful an image is, by the measures that its samples allow.
+
+    `confidence`: how near the mean probability is to the decision: of two classes minus its
+    distance from the threshold, of several one less the most probable class's. `spread`: the
+    standard deviation over samples of the probability that decides, where there are several.
+
+    Args:
+      samples: [N, K, classes] probabilities.
+      threshold: of the second of two classes.
+    """
+    mean = samples.mean(axis=1)
+    if samples.shape[2] == 2:
+        shown = np.ones(len(mean), int)
+        confidence = -np.abs(mean[:, 1] - threshold)
+    else:
+        shown = mean.argmax(axis=1)
+        confidence = 1 - mean.max(axis=1)
+    measures = {"confidence": confidence}
+    if samples.shape[1] > 1:
+        measures["spread"] = samples.std(axis=1)[np.arange(len(mean)), shown]
+    return measures
+
+
+def decide(scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Returns int [N]: of two classes by the threshold, of several the most probable one."""
+    if scores.shape[1] == 2:
+        return (scores[:, 1] >= threshold).astype(int)
+    return scores.argmax(axis=1)
+
+
+def risk_coverage(doubt: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns coverage and risk, [N] each: the share kept, least doubtful first, and its errors.
+
+    Images that are equally doubtful share their errors.
+    """
+    values, place, count = np.unique(doubt, return_inverse=True, return_counts=True)
+    shared = (np.bincount(place, wrong, len(values)) / count)[place]
+    kept = np.arange(1, len(doubt) + 1)
+    return kept / len(doubt), np.cumsum(shared[np.argsort(doubt)]) / kept
+
+
+def area_under_risk(doubt: np.ndarray, wrong: np.ndarray) -> float:
+    """Returns the mean risk over all coverages; lower is better. Source: Geifman et al. 2019."""
+    return float(risk_coverage(doubt, wrong)[1].mean())
+
+
+def deferral_table(
+    labels: np.ndarray, decisions: np.ndarray, measures: dict[str, np.ndarray]
+) -> list[dict[str, object]]:
+    """Returns, for each measure and share deferred, how good the decisions on the rest are.
+
+    `sensitivity` and `specificity` are of class 1, of two; `accuracy` of all.
+    """
+    rows = []
+    binary = set(np.unique(labels)) <= {0, 1} and set(np.unique(decisions)) <= {0, 1}
+    for name, doubt in measures.items():
+        order = np.argsort(doubt, kind="stable")
+        for share in SHARES:
+            kept = order[: len(order) - round(share * len(order))]
+            right = decisions[kept] == labels[kept]
+            row: dict[str, object] = {
+                "doubt": name,
+                "deferred": share,
+                "images_left": len(kept),
+                "accuracy": float(right.mean()),
+            }
+            if binary:
+                for figure, number in (("sensitivity", 1), ("specificity", 0)):
+                    of = labels[kept] == number
+                    row[figure] = float(right[of].mean()) if of.any() else float("nan")
+            rows.append(row)
+    return rows

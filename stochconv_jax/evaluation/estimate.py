@@ -1,0 +1,115 @@
+"""Figures of merit with each image's influence on them, from which their uncertainty follows."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A figure computed from N images, and what each image contributes to its error.
+
+    Its standard error is the root of the sum over groups of their summed influence squared. Means
+    and differences of estimates on the same images are estimates again, so paired comparisons and
+    averages over seeds, samples and classes need nothing more.
+
+    Attributes:
+      value: the figure.
+      influence: float64 [N].
+    """
+
+    value: float
+    influence: np.ndarray
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value - other.value, self.influence - other.influence)
+
+    def standard_error(self, groups: np.ndarray) -> float:
+        """Returns the standard error, images of one group (int [N]) being dependent."""
+        return float(np.sqrt((np.bincount(groups, self.influence) ** 2).sum()))
+
+    def interval(self, groups: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+        """Returns the normal interval around the value."""
+        margin = float(stats.norm.ppf((1 + level) / 2)) * self.standard_error(groups)
+        return self.value - margin, self.value + margin
+
+    def p_value(self, groups: np.ndarray) -> float:
+        """Returns the two-sided p-value of the value being 0; DeLong's, of a difference of AUCs."""
+        error = self.standard_error(groups)
+        if error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * stats.norm.sf(abs(self.value) / error))
+
+
+def mean(estimates: Sequence[Estimate]) -> Estimate:
+    """Returns the mean of estimates on the same images."""
+    return Estimate(
+        float(np.mean([estimate.value for estimate in estimates])),
+        np.mean([estimate.influence for estimate in estimates], axis=0),
+    )
+
+
+def group_numbers(groups: Sequence[str]) -> np.ndarray:
+    """Returns int [N], equal for images of one group; an image of group "" is one by itself."""
+    names = [group or f"\0{number}" for number, group in enumerate(groups)]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def roc_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Returns the area under the ROC curve, the mean over classes against the rest of several.
+
+    With A the area, m and n the numbers of positive and negative images, V the share of images of
+    the other class that an image is ranked right of (ties count half), its influence is
+    (V - A) / sqrt(m (m - 1)) for positives, likewise for negatives. The standard error is
+    DeLong's; with groups, Obuchowski's for clustered images (with I / (I - 1), I the number of
+    groups, in place of m / (m - 1); the cross term takes the geometric mean of both).
+
+    Args:
+      labels: int [N].
+      scores: [N, classes]; of two classes the second decides.
+      groups: int [N].
+
+    Source: DeLong, DeLong & Clarke-Pearson 1988; Obuchowski 1997.
+    """
+    classes = scores.shape[1]
+    return mean(
+        [
+            _one_auc(labels == number, scores[:, number], groups)
+            for number in ([1] if classes == 2 else range(classes))
+        ]
+    )
+
+
+def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Returns the mean over the classes that occur of the share recognised."""
+    right = (scores.argmax(axis=1) == labels).astype(np.float64)
+    return mean(
+        [
+            Estimate(right[of].mean(), _centred(right, of, groups))
+            for of in (labels == number for number in np.unique(labels))
+        ]
+    )
+
+
+def _one_auc(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
+    ranks = stats.rankdata(scores)
+    shares = np.empty(len(scores))
+    for of, sign in ((positive, 1), (~positive, -1)):
+        others = ranks[of] - stats.rankdata(scores[of])
+        share = others / (~of).sum()
+        shares[of] = share if sign > 0 else 1 - share
+    influence = _centred(shares, positive, groups) + _centred(shares, ~positive, groups)
+    return Estimate(float(shares[positive].mean()), influence)
+
+
+def _centred(values: np.ndarray, of: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The influence of the images `of` on the mean of their values, with the sample's correction.
+
+    A class in one group alone tells nothing of its error, which is then infinite.
+    """
+    count = len(np.unique(groups[of]))
+    correction = np.sqrt(count / (count - 1)) if count > 1 else np.inf
+    deviations = np.where(of, values - values[of].mean(), 0.0)
+    return deviations * (correction / of.sum()) if np.isfinite(correction) else deviations * np.nan

@@ -1,0 +1,83 @@
+"""Figures of merit by what is known of the images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stochconv_jax.evaluation import estimate
+
+# A figure of fewer images says next to nothing.
+LEAST_IMAGES = 20
+AGES = (40, 60)
+
+
+def subgroup_table(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    known: Sequence[Mapping[str, str]],
+) -> list[dict[str, object]]:
+    """Returns ROC AUC (DeLong's interval) and balanced accuracy by source, size, age, sex, site.
+
+    A part with fewer than 20 images or without one of the classes has no area (NaN).
+
+    Args:
+      labels: int [N].
+      scores: [N, classes].
+      groups: int [N].
+      known: [N], the manifest's columns of each image.
+    """
+    rows: list[dict[str, object]] = []
+    for field, values in _partitions(known).items():
+        for value in sorted(set(values), key=lambda name: (name == "unknown", name)):
+            part = values == value
+            own = np.unique(groups[part], return_inverse=True)[1]
+            counts = np.bincount(labels[part], minlength=scores.shape[1])
+            row: dict[str, object] = {
+                "field": field,
+                "value": str(value),
+                "images": int(part.sum()),
+                "of_each_class": counts.tolist(),
+            }
+            area, limits = float("nan"), (float("nan"), float("nan"))
+            if counts.min() > 1 and part.sum() >= LEAST_IMAGES:
+                found = estimate.roc_auc(labels[part], scores[part], own)
+                area, limits = found.value, found.interval(own)
+            row |= {"roc_auc": area, "roc_auc_interval": limits}
+            accuracy = estimate.balanced_accuracy(labels[part], scores[part], own).value
+            rows.append(row | {"balanced_accuracy": accuracy})
+    return rows
+
+
+def _partitions(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
+    """Each field that divides the images, as one name an image."""
+    columns = {
+        field: np.array([row.get(field, "") or "unknown" for row in known])
+        for field in ("source", "sex", "site")
+    }
+    columns["age"] = np.array([_age(row.get("age", "")) for row in known])
+    columns["size"] = _sizes(known)
+    return {
+        field: columns[field]
+        for field in ("source", "size", "age", "sex", "site")
+        if len(set(columns[field])) > 1
+    }
+
+
+def _age(age: str) -> str:
+    if not age:
+        return "unknown"
+    years = float(age)
+    if years < AGES[0]:
+        return f"under {AGES[0]}"
+    return f"{AGES[0]} to {AGES[1] - 1}" if years < AGES[1] else f"{AGES[1]} and over"
+
+
+def _sizes(known: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Thirds of the images by the files' pixels."""
+    if not all(row.get("width") and row.get("height") for row in known):
+        return np.full(len(known), "unknown")
+    pixels = np.array([int(row["width"]) * int(row["height"]) for row in known]) / 1e6
+    low, high = np.quantile(pixels, [1 / 3, 2 / 3], method="inverted_cdf")
+    names = [f"1: up to {low:.2g} MP", f"2: up to {high:.2g} MP", f"3: over {high:.2g} MP"]
+    return np.array(names)[(pixels > low).astype(int) + (pixels > high)]

@@ -1,0 +1,123 @@
+"""All that an evaluation says of predictions, as it stands in metrics.json."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn import metrics as sklearn_metrics
+
+from stochconv_jax.data.image_dataset import Example
+from stochconv_jax.evaluation import estimate
+from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
+from stochconv_jax.evaluation.deferral import (
+    area_under_risk,
+    decide,
+    deferral_table,
+    doubts,
+)
+from stochconv_jax.evaluation.metrics import are_ordered, class_probabilities, figures, roc_auc
+from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.evaluation.sample_curve import sample_curve
+from stochconv_jax.evaluation.subgroups import subgroup_table
+from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
+
+# The rule whose threshold decides where one was chosen on validation.
+DECIDING = "largest balanced accuracy"
+
+
+def summarize(
+    predictions: Predictions,
+    examples: Sequence[Example],
+    classes: Sequence[str],
+    validation: Predictions | None = None,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """Returns figures of merit, their 95% intervals, and the tables of a report.
+
+    Args:
+      predictions: of the images to judge.
+      examples: what is known of these, in their order.
+      classes: names.
+      validation: predictions of other images, to choose thresholds on.
+      resamples: of the groups of images, behind the intervals.
+    """
+    labels = predictions.labels
+    samples = class_probabilities(predictions.samples.astype(np.float64))
+    scores = samples.mean(axis=1)
+    groups = estimate.group_numbers([example.group for example in examples])
+    thresholds = _thresholds(validation)
+    threshold = thresholds.get(DECIDING, 0.5)
+    measures = doubts(samples, threshold)
+    decisions = decide(scores, threshold)
+    ordered = are_ordered(classes)
+
+    def of_rows(rows: np.ndarray) -> dict[str, float]:
+        wrong = decisions[rows] != labels[rows]
+        # Probabilities that were checked once need no checking in every resample.
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            found = figures(labels[rows], scores[rows], ordered)
+        return found | {
+            f"area_under_risk_by_{name}": area_under_risk(doubt[rows], wrong)
+            for name, doubt in measures.items()
+        }
+
+    summary: dict[str, Any] = {
+        "images": len(labels),
+        "groups": len(np.unique(groups)),
+        "samples": samples.shape[1],
+        **of_rows(np.arange(len(labels))),
+        "roc_auc_of_one_sample": float(
+            np.mean([roc_auc(labels, sample) for sample in samples.swapaxes(0, 1)])
+        ),
+        "intervals": bootstrap_intervals(of_rows, groups, resamples),
+        "decision_threshold": threshold,
+        "deferral": deferral_table(labels, decisions, measures),
+        "subgroups": subgroup_table(labels, scores, groups, [row.known for row in examples]),
+        "confusion": sklearn_metrics.confusion_matrix(
+            labels, decisions, labels=np.arange(len(classes))
+        ).tolist(),
+    }
+    if len(np.unique(labels)) == len(classes):
+        area = estimate.roc_auc(labels, scores, groups)
+        summary["roc_auc_delong_interval"] = area.interval(groups)
+        summary["sample_curve"] = sample_curve(labels, samples, groups, resamples)
+    if len(classes) == 2:
+        summary["thresholds"] = judge_thresholds(labels, scores[:, 1], thresholds)
+    else:
+        summary["classes"] = class_table(labels, scores, groups, classes)
+    return summary
+
+
+def class_table(
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns each class against the rest: ROC AUC, sensitivity and specificity.
+
+    The most probable class decides.
+    """
+    rows = []
+    decisions = scores.argmax(axis=1)
+    for number, name in enumerate(classes):
+        of = labels == number
+        row: dict[str, Any] = {"class": name, "images": int(of.sum())}
+        row |= {"roc_auc": float("nan"), "roc_auc_interval": (float("nan"), float("nan"))}
+        if 0 < of.sum() < len(of):
+            both = np.stack([1 - scores[:, number], scores[:, number]], axis=1)
+            area = estimate.roc_auc(of.astype(int), both, groups)
+            row |= {"roc_auc": area.value, "roc_auc_interval": area.interval(groups)}
+            row["average_precision"] = float(
+                sklearn_metrics.average_precision_score(of, scores[:, number])
+            )
+            row["sensitivity"] = float((decisions[of] == number).mean())
+            row["specificity"] = float((decisions[~of] != number).mean())
+        rows.append(row)
+    return rows
+
+
+def _thresholds(validation: Predictions | None) -> dict[str, float]:
+    if validation is None or validation.samples.shape[2] > 1:
+        return {}
+    if len(np.unique(validation.labels)) < 2:
+        return {}
+    return choose_thresholds(validation.labels, validation.samples.mean(axis=1)[:, 0])

@@ -1,0 +1,1 @@
+"""Studies of several networks and seeds, and their comparison."""

@@ -1,0 +1,49 @@
+"""The command line of `python -m stochconv_jax.compare`."""
+
+import argparse
+import json
+import pathlib
+from collections.abc import Sequence
+
+from stochconv_jax.command_line import mistakes_in_a_sentence
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.evaluate import without_nan
+from stochconv_jax.evidence.comparison import compare_runs
+from stochconv_jax.evidence.comparison_page import write_page
+from stochconv_jax.evidence.comparison_tables import differences_table, models_table
+from stochconv_jax.evidence.runs import read_runs
+from stochconv_jax.whole_file import write_whole
+
+DESCRIPTION = (
+    "Compares models over seeds, on one self-contained page: curves, figures with intervals, and "
+    "paired tests against a reference."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and writes comparison.html and comparison.json."""
+    parser = argparse.ArgumentParser("python -m stochconv_jax.compare", description=DESCRIPTION)
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=pathlib.Path,
+        help="directories of runs, of models or of studies, or of published *_per_epoch.csv",
+    )
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("comparison"))
+    parser.add_argument("--reference", default="", help="model to compare with; default: the first")
+    with mistakes_in_a_sentence(""):
+        options = parser.parse_args(arguments)
+        if options.output.exists() and not options.output.is_dir():
+            raise InputError(f"--output {options.output} is a file; name a directory")
+        # A shell's * names the last comparison too.
+        given = [path for path in options.runs if path.resolve() != options.output.resolve()]
+        runs = read_runs(given)
+        comparison = compare_runs(runs, options.reference)
+        figure = next(iter(comparison["differences"]))
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_whole(options.output / "comparison.html", write_page(runs, comparison))
+        text = json.dumps(without_nan(comparison), indent=2)
+        write_whole(options.output / "comparison.json", text + "\n")
+        print(f"{models_table(comparison)}\n\n{differences_table(comparison, figure)}\n")
+        print(f"{len(runs)} runs of {len(comparison['models'])} models are compared in")
+        print(options.output / "comparison.html")

@@ -1,0 +1,53 @@
+"""The page of a comparison."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+
+from stochconv_jax.evaluation.provenance import provenance
+from stochconv_jax.evaluation.report import as_png
+from stochconv_jax.evidence import comparison_plots as plots
+from stochconv_jax.evidence import comparison_tables as tables
+from stochconv_jax.evidence.comparison import BEST_EPOCH
+from stochconv_jax.evidence.runs import RunRecord
+
+
+def write_page(runs: Sequence[RunRecord], comparison: dict[str, Any]) -> str:
+    """Returns one self-contained HTML page about a comparison of these runs."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stochconv_jax.evidence", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": tables.number,
+        "interval": tables.signed_interval,
+        "p": tables.p_value,
+        "title": plots.title,
+    }
+    figures = list(comparison["differences"])
+    main = figures[0]
+    reference = comparison["reference"]
+    pictures = {
+        figure: (
+            as_png(plots.plot_values(comparison["models"], figure)),
+            as_png(plots.plot_differences(rows, figure, reference)) if rows else "",
+        )
+        for figure, rows in comparison["differences"].items()
+    }
+    return environment.get_template("comparison.html.jinja").render(
+        comparison=comparison,
+        main=main,
+        judged=main != BEST_EPOCH,
+        pictures=pictures,
+        curves={
+            name: as_png(plots.plot_learning(runs, reference, name)) for name in ("auc", "loss")
+        },
+        published=any(not run.config for run in runs),
+        provenance=json.dumps(provenance(), indent=2),
+        runs=runs,
+    )

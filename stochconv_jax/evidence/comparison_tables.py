@@ -1,0 +1,82 @@
+"""The tables of a comparison, in Markdown."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stochconv_jax.evidence.comparison import BEST_EPOCH
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Writes a number, a dash where there is none."""
+    return f"{value:,.{digits}f}" if value is not None and np.isfinite(value) else "-"
+
+
+def signed_interval(limits: Sequence[float] | None, digits: int = 4) -> str:
+    """Writes an interval of differences."""
+    if limits is None or None in limits or not np.isfinite(limits[0]):
+        return "-"
+    return f"{limits[0]:+.{digits}f} to {limits[1]:+.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """Writes a p-value with three decimals."""
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def models_table(comparison: dict[str, Any]) -> str:
+    """Returns a row a model: its figures and its cost."""
+    judged = BEST_EPOCH not in comparison["differences"]
+    header = ["model", "runs"]
+    if judged:
+        header += ["ROC AUC over seeds", "95% interval over images", "balanced accuracy"]
+        header += ["gain of averaging draws", "parameters", "GFLOPs", "images/s", "MB a step"]
+    else:
+        header += ["best epoch's validation AUC", "best run", "final epoch"]
+    rows = []
+    for name, model in comparison["models"].items():
+        row = [name, str(model["runs"])]
+        if judged:
+            low, high = model["roc_auc"]["interval_over_images"]
+            gain = model.get("gain_of_draws")
+            row += [_spread(model["roc_auc"]), f"{number(low)} to {number(high)}"]
+            row += [_spread(model["balanced_accuracy"])]
+            row += [signed_interval(gain["interval_over_images"]) if gain else "-"]
+            row += [number(model.get("parameters"), 0), number(model.get("gigaflops"), 3)]
+            row += [number(model["images_per_second"], 0), number(model.get("step_megabytes"), 0)]
+        else:
+            best = model[BEST_EPOCH]
+            row += [_spread(best), number(best["best"]), number(model["final_epoch_auc"]["mean"])]
+        rows.append(row)
+    return _table(header, rows)
+
+
+def differences_table(comparison: dict[str, Any], figure: str) -> str:
+    """Returns a row a model: the difference of a figure from the reference's, and its chance."""
+    judged = figure != BEST_EPOCH
+    header = [f"minus {comparison['reference']}", "difference"]
+    header += ["95% interval over images", "p (Holm)"] if judged else []
+    header += ["95% interval over seeds", "p (Holm)", "Hedges' g"]
+    rows = []
+    for row in comparison["differences"][figure]:
+        cells = [row["model"], f"{row['difference']:+.4f}"]
+        if judged:
+            cells += [signed_interval(row["interval_over_images"])]
+            cells += [p_value(row.get("p_over_images_holm"))]
+        cells += [signed_interval(row.get("interval_over_seeds"))]
+        cells += [p_value(row.get("p_over_seeds_holm")), number(row.get("hedges_g"), 1)]
+        rows.append(cells)
+    return _table(header, rows)
+
+
+def _spread(found: dict[str, Any]) -> str:
+    deviation = found["sd"]
+    return f"{number(found['mean'])} ± {number(deviation)}" if deviation else number(found["mean"])
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,130 @@
+"""A study: several models, trained and evaluated with several seeds, on several folds."""
+
+import csv
+import json
+import os
+import pathlib
+import time
+from typing import NamedTuple
+
+import jax
+from filelock import FileLock, Timeout
+from ml_collections import ConfigDict
+
+from stochconv_jax.config_limits import check_limits
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.evidence.cost import network_cost
+from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.training.loop import train
+from stochconv_jax.whole_file import write_whole
+
+USAGE = """python -m stochconv_jax.study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
+                [--config.base.SECTION.FIELD=VALUE ...]
+
+Trains and evaluates every model of the study with every seed, skipping what is done. Start it again
+to go on, and several times, on several machines that share DIRECTORY, to divide the work.
+The studies are in configs/studies/; `python -m stochconv_jax.compare` compares what they leave."""
+
+
+class Run(NamedTuple):
+    """One training of a study, in the directory `name` of its own."""
+
+    name: str
+    config: ConfigDict
+
+
+def study(config: ConfigDict, workdir: str) -> None:
+    """Makes all runs of a study that nobody has made or is making.
+
+    Leaves what train.py and eval.py leave, in a directory MODEL/seedN or MODEL/seedN_foldM each.
+
+    Raises:
+      InputError: the study or a model of it is not usable, or a run failed; the others go on.
+    """
+    directory = pathlib.Path(workdir)
+    runs = make_runs(config)
+    directory.mkdir(parents=True, exist_ok=True)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        # The runs of a model differ in their seed alone and need compiling once.
+        jax.config.update("jax_compilation_cache_dir", str((directory / ".compiled").absolute()))
+    failed, elsewhere, start = [], 0, time.perf_counter()
+    for number, run in enumerate(runs, 1):
+        print(f"run {number} of {len(runs)}: {run.name}", flush=True)
+        path = directory / run.name
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path / ".lock", timeout=0):
+                _make(run, path)
+        except Timeout:
+            elsewhere += 1
+            print("another process is at it", flush=True)
+        except InputError as error:
+            failed.append(run.name)
+            print(f"failed: {error}", flush=True)
+    minutes = (time.perf_counter() - start) / 60
+    print(f"{len(runs) - len(failed) - elsewhere} of {len(runs)} runs are done, {minutes:.0f} min")
+    if failed:
+        raise InputError(f"{len(failed)} runs failed ({', '.join(failed)}); the reasons are above")
+
+
+def make_runs(study_config: ConfigDict) -> list[Run]:
+    """Returns a study's runs, whole rounds of models first, so that an early end is a fair one.
+
+    Raises:
+      InputError: the config is none of a study, a field is unknown, or a model cannot be built.
+    """
+    if not {"base", "models", "seeds", "folds"} <= set(study_config):
+        raise InputError("the config is not a study; name one such as configs/studies/quick.py")
+    configs = {name: _model_config(study_config, name) for name in study_config.models}
+    runs = []
+    for seed in study_config.seeds:
+        for fold in range(max(study_config.folds, 1)):
+            for name, config in configs.items():
+                copy = config.copy_and_resolve_references()
+                copy.seed = seed
+                if study_config.folds:
+                    copy.data.fold = fold
+                suffix = f"_fold{fold}" if study_config.folds else ""
+                runs.append(Run(f"{name}/seed{seed}{suffix}", copy.lock()))
+    return runs
+
+
+def _model_config(study_config: ConfigDict, name: str) -> ConfigDict:
+    config = study_config.base.copy_and_resolve_references().lock()
+    try:
+        config.update(study_config.models[name])
+        check_limits(config)
+        model_from_config(config, num_outputs=1, abstract=True)
+    except (InputError, KeyError, TypeError) as error:
+        raise InputError(f"the study's model {name!r} is not usable: {error}") from error
+    return config
+
+
+def _make(run: Run, path: pathlib.Path) -> None:
+    if _epochs(path) < run.config.train.epochs:
+        train(run.config, str(path))
+    if not is_evaluated(path, run.config):
+        evaluate(run.config, str(path))
+    if not (path / "cost.json").exists():
+        classes = json.loads((path / "eval" / "metrics.json").read_text())["class_names"]
+        cost = network_cost(run.config, num_outputs=1 if len(classes) == 2 else len(classes))
+        write_whole(path / "cost.json", json.dumps(cost, indent=2) + "\n")
+
+
+def _epochs(path: pathlib.Path) -> int:
+    try:
+        with (path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            return sum(1 for _ in csv.DictReader(file))
+    except FileNotFoundError:
+        return 0
+
+
+def is_evaluated(path: pathlib.Path, config: ConfigDict) -> bool:
+    """Returns whether the run in `path` has been evaluated as `config` says, its training over."""
+    try:
+        done = json.loads((path / "eval" / "metrics.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    asked = json.loads(json.dumps(config.eval.to_dict()))
+    return done.get("eval") == asked and done.get("epochs") == _epochs(path)

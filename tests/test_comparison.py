@@ -1,0 +1,182 @@
+"""Comparing runs: what they left is made up here, to know what must come out."""
+
+import csv
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stochconv_jax.evidence.compare import main
+from stochconv_jax.evidence.comparison import hedges_g, holm
+from stochconv_jax.evidence.comparison_tables import differences_table, models_table
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+COLUMNS = [
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "train_auc",
+    "val_auc",
+    "seconds",
+    "images_per_second",
+]
+
+
+def make_run(path, seed, noise, ids=range(60), fold=0, classes=("a", "b"), draws=3, **fields):
+    """Leaves what a run leaves: labels are the parity of the id, scores these with some noise."""
+    (path / "eval").mkdir(parents=True)
+    config = {"seed": seed, "data": {"fold": fold}, "model": fields, "eval": {"samples": draws}}
+    (path / "config.json").write_text(json.dumps(config))
+    with (path / "metrics.csv").open("w", newline="") as file:
+        rows = [[epoch, 0.7, 0.7, 0.6, 0.6 + epoch / 10 - noise / 10, 1, 10] for epoch in (1, 2, 3)]
+        csv.writer(file).writerows([COLUMNS, *rows])
+    rng = np.random.default_rng((seed, int(100 * noise)))
+    labels = np.array([number % 2 for number in ids])
+    samples = np.clip(
+        0.5 + 0.3 * (labels - 0.5)[:, None] + noise * rng.normal(size=(len(labels), draws)), 0, 1
+    )
+    mean = samples.mean(axis=1)
+    with (path / "eval" / "predictions.csv").open("w", newline="") as file:
+        rows = [[n, classes[label], p, 0] for n, label, p in zip(ids, labels, mean, strict=True)]
+        csv.writer(file).writerows([["id", "label", "probability", "spread"], *rows])
+    with (path / "eval" / "images.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "group"], *([n, f"g{n // 2}"] for n in ids)])
+    np.savez(path / "eval" / "samples.npz", samples=samples[..., None])
+    (path / "eval" / "metrics.json").write_text(json.dumps({"class_names": classes}))
+    return path
+
+
+@pytest.fixture
+def study(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path / "study" / "good" / f"seed{seed}", seed, 0.1)
+        make_run(tmp_path / "study" / "bad" / f"seed{seed}", seed, 0.6, windows=4)
+    return tmp_path / "study"
+
+
+def compare(*arguments):
+    main([str(argument) for argument in arguments])
+
+
+def complain(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        compare(*arguments)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    return error
+
+
+def test_a_study_is_compared_on_one_page(study, tmp_path):
+    output = study / "comparison"
+    for _ in range(2):  # the second time, the shell's * names the first comparison too
+        compare(*study.glob("*"), "--reference", "bad", "--output", output)
+    comparison = json.loads((output / "comparison.json").read_text())
+    assert comparison["images"] == 60
+    assert comparison["groups"] == 30
+    assert comparison["models"]["good"]["runs"] == 3
+    (row,) = comparison["differences"]["roc_auc"]
+    good, bad = (comparison["models"][name]["roc_auc"]["values"] for name in ("good", "bad"))
+    assert row["difference"] == pytest.approx(np.mean(good) - np.mean(bad))
+    t = (np.mean(good) - np.mean(bad)) / np.sqrt(np.var(bad, ddof=1) / 3)
+    assert good == [1.0, 1.0, 1.0]
+    # Welch's test, all the variance being in one of the models.
+    assert row["p_over_seeds"] == pytest.approx(2 * stats.t.sf(t, 2))
+    assert row["p_over_seeds_holm"] == row["p_over_seeds"]
+    assert row["interval_over_images"][0] > 0
+    gain = comparison["models"]["bad"]["gain_of_draws"]
+    assert gain["value"] > 0
+    page = (output / "comparison.html").read_text()
+    assert page.count("data:image/png;base64,") == 6
+    assert "http" not in page
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_folds_of_a_seed_are_pooled(tmp_path):
+    for model, noise in (("one", 0.3), ("other", 0.5)):
+        for fold in range(2):
+            path = tmp_path / model / f"seed0_fold{fold}"
+            make_run(path, 0, noise, ids=range(30 * fold, 30 * fold + 30), fold=fold)
+    compare(tmp_path, "--output", tmp_path / "out")
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert comparison["images"] == 60
+    assert len(comparison["models"]["one"]["roc_auc"]["values"]) == 1
+    assert comparison["differences"]["roc_auc"][0].get("p_over_seeds") is None
+
+
+def test_published_curves_are_read_and_copies_counted_once(tmp_path):
+    curve = "Epoch,Train Loss,Val Loss,Train RoC,Val RoC\n0,0,0,0,0,0\n"
+    for model, best in (("base", 0.90), ("full split", 0.95)):
+        directory = tmp_path / "published" / model
+        directory.mkdir(parents=True)
+        for number in range(3):
+            rows = f"1,0,0.2,0.2,0.8,0.7\n2,1,0.1,0.1,0.9,{best + number / 1000}\n"
+            rows += "3,2,0.1,0.1,0.9,0.8\n"
+            (directory / f"{number}_per_epoch.csv").write_text(curve + rows)
+        (directory / "copy_per_epoch.csv").write_text(curve + rows)
+    compare(tmp_path / "published", "--output", tmp_path / "out")
+    models = json.loads((tmp_path / "out" / "comparison.json").read_text())["models"]
+    assert models["full split"]["runs"] == 3
+    assert models["full split"]["best_epoch_auc"]["mean"] == pytest.approx(0.951)
+    assert models["full split"]["final_epoch_auc"]["mean"] == pytest.approx(0.8)
+
+
+def test_what_cannot_be_compared_is_named(study, tmp_path, capsys):
+    output = ("--output", tmp_path / "out")
+    other = make_run(tmp_path / "other", 0, 0.2, ids=range(2, 62))
+    error = complain(capsys, study, other, *output)
+    assert "(seed 0) and other (seed 0) were evaluated on other images" in error
+    unequal = make_run(tmp_path / "x" / "good" / "seed7", 7, 0.1, windows=8)
+    assert "differ in more than their seed" in complain(capsys, study, unequal, *output)
+    assert "is not a model; use one of bad, good" in complain(
+        capsys, study, "--reference", "best", *output
+    )
+    assert "holds no run" in complain(capsys, study, tmp_path / "nothing", *output)
+    one_class = make_run(tmp_path / "single", 0, 0.1, ids=range(0, 40, 2))
+    assert "on no image of the class 'b'" in complain(capsys, one_class, *output)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_runs_are_named(study, tmp_path, capsys):
+    run = study / "good" / "seed0"
+    output = ("--output", tmp_path / "out")
+    predictions = run / "eval" / "predictions.csv"
+    text = predictions.read_text()
+    predictions.write_text(text.replace(text.splitlines()[3].split(",")[2], "nan"))
+    assert "probabilities that are no numbers; run eval.py" in complain(capsys, study, *output)
+    (run / "eval" / "metrics.json").unlink()
+    assert "has not been evaluated; run eval.py" in complain(capsys, study, *output)
+    (run / "metrics.csv").unlink()
+    assert "has no epoch behind it; train it" in complain(capsys, study, *output)
+
+
+def test_holm_corrects_a_worked_example():
+    """Holm 1979's procedure on four p-values: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 no less."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_hedges_g_of_a_worked_example():
+    values, others = np.array([3.0, 4, 5]), np.array([1.0, 2, 3])
+    g, (low, high) = hedges_g(values, others)
+    # Two standard deviations, times 1 - 3 / (4 x 4 - 1).
+    assert g == pytest.approx(1.6)
+    assert (low + high) / 2 == pytest.approx(g)
+    assert np.isnan(hedges_g(values[:1], others)[0])
+
+
+def test_every_table_of_the_documented_results_is_that_of_a_kept_comparison():
+    documented = (ROOT / "docs" / "results.md").read_text()
+    kept = [json.loads(path.read_text()) for path in (ROOT / "docs" / "results").glob("*.json")]
+    tables = {models_table(comparison) for comparison in kept}
+    for comparison in kept:
+        tables |= {differences_table(comparison, figure) for figure in comparison["differences"]}
+    found = re.findall(r"(?m)(?:^\|.*\n?)+", documented)
+    assert len(found) >= 2 * len(kept) > 0
+    for table in found:
+        assert table.strip() in tables, table

@@ -1,0 +1,85 @@
+"""A study of one small model; tests/slow has one of several, made by two processes at once."""
+
+import json
+import sys
+
+import pytest
+from test_training import ROOT, SMALL
+
+from stochconv_jax.command_line import read_flags, run
+from stochconv_jax.evidence.study import USAGE, make_runs, study
+
+MODELS = """
+from configs import base
+from configs.studies.base import TWO_BRANCHES, make_study
+
+def get_config():
+    config = base.get_config()
+    config.model.backbone = "efficientnet_tiny"
+    stem = {"model": {"branches": TWO_BRANCHES, "join": "stem", "windows": 4}}
+    return make_study(config, {"stem": stem}, seeds=(0,))
+"""
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    (tmp_path / "small.py").write_text(MODELS)
+    fields = {name: value for name, value in SMALL.items() if name != "model.join"}
+    fields |= {"eval.samples": "4", "data.test_fraction": "0.3", "eval.split": "test"}
+    fields |= {"data.prepared_directory": str(tmp_path / "prepared"), "train.epochs": "1"}
+    fields |= {"train.steps_per_epoch": "1"}
+    overrides = [f"--config.base.{name}={value}" for name, value in fields.items()]
+    return [f"--config={tmp_path / 'small.py'}", f"--workdir={tmp_path / 'runs'}", *overrides]
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_a_study_makes_what_is_missing_or_changed_and_nothing_else(arguments, tmp_path, capsys):
+    directory = tmp_path / "runs" / "stem" / "seed0"
+
+    def metrics(*fields):
+        study(*read_flags(["program", *arguments, *fields]))
+        return read(directory / "eval" / "metrics.json")
+
+    first = metrics()
+    assert "epoch 1/1" in capsys.readouterr().out
+    assert (first["split"], first["epochs"], first["images"], first["samples"]) == (
+        "test",
+        1,
+        12,
+        4,
+    )
+    assert len(first["thresholds"]) == 3
+    cost = read(directory / "cost.json")
+    assert all(cost[name] > 0 for name in ("parameters", "gigaflops", "step_megabytes"))
+    assert metrics() == first
+    assert "epoch " not in capsys.readouterr().out
+    assert metrics("--config.base.eval.samples=2")["samples"] == 2
+    assert "epoch 1" not in capsys.readouterr().out
+
+
+def test_a_study_that_cannot_be_is_told_before_anything_is_done(
+    arguments, monkeypatch, capsys, tmp_path
+):
+    def complain(*fields):
+        monkeypatch.setattr(sys, "argv", ["program", *arguments, *fields])
+        with pytest.raises(SystemExit) as stopped:
+            run(study, USAGE)
+        assert stopped.value.code == 2
+        assert not (tmp_path / "runs").exists()
+        return capsys.readouterr().err
+
+    assert "model 'stem' is not usable" in complain("--config.models.stem.model.join=neck")
+    assert "train.epochs is 0" in complain("--config.base.train.epochs=0")
+    assert 'no field "modl"' in complain("--config.modl.stem=1")
+    arguments = [f"--config={ROOT / 'configs' / 'b0.py'}", f"--workdir={tmp_path / 'runs'}"]
+    assert "the config is not a study" in complain()
+
+
+def test_a_fold_is_a_run_of_its_own(arguments):
+    config, _ = read_flags(["program", *arguments, "--config.folds=2"])
+    runs = make_runs(config)
+    assert [run.name for run in runs] == ["stem/seed0_fold0", "stem/seed0_fold1"]
+    assert [run.config.data.fold for run in runs] == [0, 1]
