@@ -1,18 +1,14 @@
-"""Every benchmark runs at a tiny size; and the documented tables are those of the kept results."""
+"""Benchmarks run at a tiny size, those of steps in tests/slow; the documented tables are kept."""
 
 import json
 import pathlib
-
-import pytest
 
 from benchmarks import (
     depthwise_conv,
     input_pipeline,
     measure,
-    profile_step,
     sampling,
     stochastic_conv,
-    train_step,
 )
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -38,28 +34,6 @@ def test_depthwise_conv_knows_b0s_sixteen_layers(tmp_path):
     assert layers[7, 1152, 5, 1] == 3
     rows = run(depthwise_conv, tmp_path, "--batch 1 --side 16 --repeats 1")
     assert rows[-1]["layer"] == "all sixteen"
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    networks = {"b0": train_step.Network("efficientnet_tiny", 32, train_step.BOTH)}
-    monkeypatch.setattr(train_step, "NETWORKS", networks)
-    monkeypatch.setattr(profile_step, "NETWORKS", networks)
-
-
-def test_train_step(tmp_path, tiny):
-    (row,) = run(train_step, tmp_path, "--networks b0 --batch 4 --high 64 --repeats 1")
-    assert row["train ms"] > 0
-    assert row["predict ms"] > 0
-    assert row["peak MB"] > 0
-
-
-def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
-    rows = run(profile_step, tmp_path, "--batch 4")
-    assert {*profile_step.KINDS, profile_step.UNNAMED, profile_step.IDLE} == {
-        row["what"] for row in rows
-    }
-    assert sum(row["share %"] for row in rows) == pytest.approx(100)
 
 
 def test_sampling(tmp_path):

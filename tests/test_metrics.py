@@ -6,6 +6,7 @@ from sklearn import metrics as sklearn_metrics
 
 from stochconv_jax.data.image_dataset import Example
 from stochconv_jax.evaluation import metrics
+from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
 from stochconv_jax.evaluation.deferral import (
     area_under_risk,
     deferral_table,
@@ -100,7 +101,9 @@ def test_kappa_of_grades_weighs_far_errors_more():
     labels = np.arange(30) % 3
     near, far = np.eye(3)[(labels > 0) * 1], np.eye(3)[np.where(labels == 0, 2, labels)]
     kappas = [
-        metrics.figures(labels, scores, ordered=True)["quadratic_weighted_kappa"]
+        metrics.figures(labels, scores, scores.argmax(axis=1), ordered=True)[
+            "quadratic_weighted_kappa"
+        ]
         for scores in (np.eye(3)[labels], near, far)
     ]
     assert kappas[0] == pytest.approx(1.0)
@@ -139,7 +142,7 @@ def test_what_is_deferred_is_the_most_doubtful():
     assert measures["spread"].argmax() == 1
     assert measures["confidence"].argmax() == 1
     labels = np.array([1, 0, 0, 0])
-    rows = deferral_table(labels, np.array([1, 1, 0, 0]), measures)
+    rows = deferral_table(labels, np.array([1, 1, 0, 0]), measures, 2)
     kept = {row["deferred"]: row for row in rows if row["doubt"] == "spread"}
     assert kept[0.0]["specificity"] == pytest.approx(2 / 3)
     assert (kept[0.3]["images_left"], kept[0.3]["specificity"]) == (3, 1.0)
@@ -171,10 +174,35 @@ def test_subgroups_are_told_apart_by_what_is_known():
         {"sex": "female" if right[n] else "male", "age": str(20 + n), "width": "8", "height": "8"}
         for n in range(80)
     ]
-    rows = subgroup_table(labels, two_classes(positive), np.arange(80), known)
+    known[0]["age"], known[1]["age"] = "[40-45]", ""
+    rows = subgroup_table(
+        labels, two_classes(positive), (positive > 0.5).astype(int), np.arange(80), known
+    )
     found = {(row["field"], row["value"]): row for row in rows}
     assert found["sex", "female"]["roc_auc"] == 1.0
     assert found["sex", "male"]["roc_auc"] == 0.0
-    assert found["age", "under 40"]["images"] == 20
-    assert math.isnan(found["age", "60 and over"]["roc_auc"]) is False
+    assert found["age", "under 40"]["images"] == 18
+    assert found["age", "unknown"]["images"] == 2
+    assert math.isnan(found["age", "unknown"]["roc_auc"])
+    assert math.isnan(found["age", "unknown"]["balanced_accuracy"])
     assert {field for field, _ in found} == {"sex", "age"}
+
+
+def test_a_sure_negative_counts_as_sure_where_the_threshold_is_low():
+    samples = two_classes(np.array([[0.001], [0.03], [0.08]]))
+    assert doubts(samples, threshold=0.04)["confidence"].argmin() == 0
+
+
+def test_the_interval_of_a_calibration_error_reaches_down_where_it_is_noise():
+    """Of perfectly calibrated probabilities the percentiles alone would lie above the estimate."""
+    rng = np.random.default_rng(0)
+    positive = rng.random(200)
+    labels, scores = (rng.random(200) < positive).astype(int), two_classes(positive)
+
+    def of_rows(rows):
+        return {"calibration_error": metrics.calibration_error(labels[rows], scores[rows])}
+
+    low, high = bootstrap_intervals(of_rows, np.arange(200), 200)["calibration_error"]
+    found = of_rows(np.arange(200))["calibration_error"]
+    assert low < found / 2
+    assert low < found <= high

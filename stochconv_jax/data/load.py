@@ -42,6 +42,8 @@ def _load_synthetic(config: ConfigDict) -> ImageDataset:
         raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
     if height < MIN_SIZE:
         raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
+    if config.fold:
+        raise InputError(f"data.fold is {config.fold}; synthetic lesions have no folds")
     lesions = SyntheticLesionsConfig(
         size=(height, width), count=config.synthetic_count, seed=config.synthetic_seed
     )

@@ -99,18 +99,25 @@ class _Rows(Sequence):
 
 def _splits(examples: tuple[Example, ...], opening: Opening) -> np.ndarray:
     splits = np.array([example.split for example in examples])
-    if not all(splits):
-        return assign_splits(
-            [example.label for example in examples],
-            [example.group for example in examples],
-            opening.validation_fraction,
-            opening.test_fraction,
-            opening.split_seed,
-        )
     folds = {split for split in splits if split.startswith(FOLD)}
-    if not folds:
+    if folds:
+        held_out = f"{FOLD}{opening.fold}"
+        if held_out not in folds:
+            raise InputError(
+                f"data.fold is {opening.fold}; the images are divided into {len(folds)} folds"
+            )
+        return np.where(splits == held_out, "validation", "train")
+    if opening.fold:
+        raise InputError(
+            f"data.fold is {opening.fold} and the images are not divided into folds; prepare them "
+            "with --folds, or leave data.fold at 0"
+        )
+    if all(splits):
         return splits
-    held_out = f"{FOLD}{opening.fold}"
-    if held_out not in folds:
-        raise InputError(f"data.fold is {opening.fold}; the images are divided into {len(folds)}")
-    return np.where(splits == held_out, "validation", "train")
+    return assign_splits(
+        [example.label for example in examples],
+        [example.group for example in examples],
+        opening.validation_fraction,
+        opening.test_fraction,
+        opening.split_seed,
+    )

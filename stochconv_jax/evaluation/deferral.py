@@ -1,7 +1,10 @@
 """Which images to leave to a person: doubt, risk and coverage."""
 
 import numpy as np
+from scipy.special import logit
 
+# Nearer to certainty, probabilities in float32 are not told apart.
+EDGE = 1e-7
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -9,8 +12,10 @@ def doubts(samples: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]
     """Returns [N] each: how doubtful an image is, by the measures that its samples allow.
 
     `confidence`: how near the mean probability is to the decision: of two classes minus its
-    distance from the threshold, of several one less the most probable class's. `spread`: the
-    standard deviation over samples of the probability that decides, where there are several.
+    distance from the threshold in log-odds, of several one less the most probable class's. (In
+    probabilities, no negative could be as sure as a positive where the threshold is low.)
+    `spread`: the standard deviation over samples of the probability that decides, where there are
+    several.
 
     Args:
       samples: [N, K, classes] probabilities.
@@ -19,7 +24,8 @@ def doubts(samples: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]
     mean = samples.mean(axis=1)
     if samples.shape[2] == 2:
         shown = np.ones(len(mean), int)
-        confidence = -np.abs(mean[:, 1] - threshold)
+        odds = logit(np.clip([*mean[:, 1], threshold], EDGE, 1 - EDGE))
+        confidence = -np.abs(odds[:-1] - odds[-1])
     else:
         shown = mean.argmax(axis=1)
         confidence = 1 - mean.max(axis=1)
@@ -53,14 +59,13 @@ def area_under_risk(doubt: np.ndarray, wrong: np.ndarray) -> float:
 
 
 def deferral_table(
-    labels: np.ndarray, decisions: np.ndarray, measures: dict[str, np.ndarray]
+    labels: np.ndarray, decisions: np.ndarray, measures: dict[str, np.ndarray], classes: int
 ) -> list[dict[str, object]]:
     """Returns, for each measure and share deferred, how good the decisions on the rest are.
 
-    `sensitivity` and `specificity` are of class 1, of two; `accuracy` of all.
+    `sensitivity` and `specificity` are of class 1, of two `classes`; `accuracy` of all.
     """
     rows = []
-    binary = set(np.unique(labels)) <= {0, 1} and set(np.unique(decisions)) <= {0, 1}
     for name, doubt in measures.items():
         order = np.argsort(doubt, kind="stable")
         for share in SHARES:
@@ -72,7 +77,7 @@ def deferral_table(
                 "images_left": len(kept),
                 "accuracy": float(right.mean()),
             }
-            if binary:
+            if classes == 2:
                 for figure, number in (("sensitivity", 1), ("specificity", 0)):
                     of = labels[kept] == number
                     row[figure] = float(right[of].mean()) if of.any() else float("nan")

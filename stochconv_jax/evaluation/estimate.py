@@ -36,10 +36,13 @@ class Estimate:
         return self.value - margin, self.value + margin
 
     def p_value(self, groups: np.ndarray) -> float:
-        """Returns the two-sided p-value of the value being 0; DeLong's, of a difference of AUCs."""
+        """Returns the two-sided p-value of the value being 0; DeLong's, of a difference of AUCs.
+
+        NaN where the images tell nothing of the error, as of a perfect separation.
+        """
         error = self.standard_error(groups)
         if error == 0:
-            return 1.0 if self.value == 0 else 0.0
+            return 1.0 if self.value == 0 else float("nan")
         return float(2 * stats.norm.sf(abs(self.value) / error))
 
 
@@ -82,9 +85,9 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estim
     )
 
 
-def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
-    """Returns the mean over the classes that occur of the share recognised."""
-    right = (scores.argmax(axis=1) == labels).astype(np.float64)
+def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Returns the mean over the classes that occur of the share decided right, int [N] all."""
+    right = (decisions == labels).astype(np.float64)
     return mean(
         [
             Estimate(right[of].mean(), _centred(right, of, groups))
@@ -107,9 +110,8 @@ def _one_auc(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Es
 def _centred(values: np.ndarray, of: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The influence of the images `of` on the mean of their values, with the sample's correction.
 
-    A class in one group alone tells nothing of its error, which is then infinite.
+    A class in one group alone tells nothing of its error, which is then not a number.
     """
     count = len(np.unique(groups[of]))
-    correction = np.sqrt(count / (count - 1)) if count > 1 else np.inf
-    deviations = np.where(of, values - values[of].mean(), 0.0)
-    return deviations * (correction / of.sum()) if np.isfinite(correction) else deviations * np.nan
+    correction = np.sqrt(count / (count - 1)) if count > 1 else np.nan
+    return np.where(of, values - values[of].mean(), 0.0) * (correction / of.sum())

@@ -80,12 +80,13 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     }
     output = directory / "eval"
     output.mkdir(exist_ok=True)
+    # It comes last, for whoever looks whether the run has been evaluated.
+    (output / "metrics.json").unlink(missing_ok=True)
     write_whole(output / "predictions.csv", predictions_table(dataset, predictions))
     facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
     write_whole(output / "images.csv", _table(["id", "group", *KNOWN], facts))
     write_whole(output / "samples.npz", _archive(predictions))
     write_whole(output / "report.html", write_report(config, metrics, predictions, dataset))
-    # Last, for whoever looks whether the run has been evaluated.
     write_whole(output / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
     _print(metrics)
     print(f"report: {output / 'report.html'}")

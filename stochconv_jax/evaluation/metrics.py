@@ -23,12 +23,15 @@ def are_ordered(classes: Sequence[str]) -> bool:
     return len(numbers) == len(classes) > 2 and steps == {1}
 
 
-def figures(labels: np.ndarray, scores: np.ndarray, ordered: bool = False) -> dict[str, float]:
+def figures(
+    labels: np.ndarray, scores: np.ndarray, decisions: np.ndarray, ordered: bool = False
+) -> dict[str, float]:
     """Returns the figures of merit; NaN where a class that one needs has no image.
 
     Args:
       labels: int [N].
       scores: float64 [N, classes], probabilities.
+      decisions: int [N].
       ordered: whether several classes are grades.
     """
     found = {
@@ -36,13 +39,13 @@ def figures(labels: np.ndarray, scores: np.ndarray, ordered: bool = False) -> di
         "log_loss": log_loss(labels, scores),
         "brier_score": brier_score(labels, scores),
         "calibration_error": calibration_error(labels, scores),
-        "balanced_accuracy": _balanced_accuracy(labels, scores),
+        "balanced_accuracy": _balanced_accuracy(labels, decisions, scores.shape[1]),
     }
     if ordered:
         found["quadratic_weighted_kappa"] = float(
             metrics.cohen_kappa_score(
                 labels,
-                scores.argmax(axis=1),
+                decisions,
                 labels=np.arange(scores.shape[1]),
                 weights="quadratic",
             )
@@ -153,9 +156,8 @@ def _of_two_classes(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     return dict(zip(names, values, strict=True))
 
 
-def _balanced_accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The mean over classes of the share recognised, by the most probable class."""
-    recalls = metrics.recall_score(
-        labels, scores.argmax(axis=1), labels=np.unique(labels), average="macro"
-    )
-    return float(recalls)
+def _balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, classes: int) -> float:
+    """The mean over classes of the share decided right."""
+    if len(np.unique(labels)) < classes:
+        return float("nan")
+    return float(metrics.recall_score(labels, decisions, average="macro", zero_division=0))

@@ -44,7 +44,8 @@ def plot_curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) 
     roc.set_aspect("equal")
     roc.legend(loc="lower right")
     precision.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
-    precision.legend(title="class (its share)")
+    if shown:
+        precision.legend(title="class (its share)")
     _plot_probabilities(probabilities, labels, scores, classes)
     return figure
 
@@ -93,7 +94,7 @@ def plot_samples(rows: list[dict[str, Any]]) -> Figure:
     for axes, (name, title) in zip(figure.subplots(1, 3), names.items(), strict=True):
         values = np.array([row[name] for row in rows])
         low, high = np.array([row[f"{name}_interval"] for row in rows]).T
-        # A bootstrap's interval need not hold the estimate where that cannot fall below 0.
+        # A percentile interval need not hold the estimate.
         errors = np.maximum([values - low, high - values], 0)
         axes.errorbar(counts, values, errors, fmt="o-", c=COLOURS[0], capsize=3)
         axes.set(xscale="log", xlabel="window samples averaged", ylabel=title)

@@ -30,7 +30,7 @@ EXPLANATIONS = {
     "log_loss": "cross-entropy in nats; lower is better",
     "brier_score": "mean squared error of the probability; lower is better",
     "calibration_error": "mean gap between probability and frequency; lower is better",
-    "balanced_accuracy": "mean over classes of the share recognised by the most probable class",
+    "balanced_accuracy": "mean over classes of the share decided right",
     "quadratic_weighted_kappa": "agreement of grades, far errors weighing more; 1 is perfect",
     "average_precision": "area under the precision-recall curve",
     "partial_auc_above_80_sensitivity": "area of the ROC curve above 80% sensitivity; at most 0.2",
@@ -103,7 +103,7 @@ def _pictures(
     labels = predictions.labels
     samples = class_probabilities(predictions.samples)
     scores = samples.mean(axis=1)
-    threshold = metrics["decision_threshold"]
+    threshold = metrics.get("decision_threshold", 0.5)
     wrong = decide(scores, threshold) != labels
     figures = {
         "curves": plots.plot_curves(labels, scores, classes),
@@ -122,8 +122,9 @@ def _errors(
     """The errors that the network was surest of."""
     samples = class_probabilities(predictions.samples)
     scores = samples.mean(axis=1)
-    decisions = decide(scores, metrics["decision_threshold"])
-    doubt = doubts(samples, metrics["decision_threshold"])["confidence"]
+    threshold = metrics.get("decision_threshold", 0.5)
+    decisions = decide(scores, threshold)
+    doubt = doubts(samples, threshold)["confidence"]
     wrong = np.flatnonzero(decisions != predictions.labels)
     errors = []
     for row in wrong[np.argsort(doubt[wrong], kind="stable")][:ERRORS]:

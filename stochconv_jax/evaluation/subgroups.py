@@ -14,16 +14,18 @@ AGES = (40, 60)
 def subgroup_table(
     labels: np.ndarray,
     scores: np.ndarray,
+    decisions: np.ndarray,
     groups: np.ndarray,
     known: Sequence[Mapping[str, str]],
 ) -> list[dict[str, object]]:
     """Returns ROC AUC (DeLong's interval) and balanced accuracy by source, size, age, sex, site.
 
-    A part with fewer than 20 images or without one of the classes has no area (NaN).
+    A part with fewer than 20 images, or fewer than two of a class, has no figures (NaN).
 
     Args:
       labels: int [N].
       scores: [N, classes].
+      decisions: int [N].
       groups: int [N].
       known: [N], the manifest's columns of each image.
     """
@@ -39,13 +41,14 @@ def subgroup_table(
                 "images": int(part.sum()),
                 "of_each_class": counts.tolist(),
             }
-            area, limits = float("nan"), (float("nan"), float("nan"))
+            row |= {"roc_auc": float("nan"), "balanced_accuracy": float("nan")}
+            row["roc_auc_interval"] = (float("nan"), float("nan"))
             if counts.min() > 1 and part.sum() >= LEAST_IMAGES:
-                found = estimate.roc_auc(labels[part], scores[part], own)
-                area, limits = found.value, found.interval(own)
-            row |= {"roc_auc": area, "roc_auc_interval": limits}
-            accuracy = estimate.balanced_accuracy(labels[part], scores[part], own).value
-            rows.append(row | {"balanced_accuracy": accuracy})
+                area = estimate.roc_auc(labels[part], scores[part], own)
+                row |= {"roc_auc": area.value, "roc_auc_interval": area.interval(own)}
+                accuracy = estimate.balanced_accuracy(labels[part], decisions[part], own)
+                row["balanced_accuracy"] = accuracy.value
+            rows.append(row)
     return rows
 
 
@@ -65,9 +68,12 @@ def _partitions(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
 
 
 def _age(age: str) -> str:
-    if not age:
+    try:
+        years = float(age)
+    except ValueError:
         return "unknown"
-    years = float(age)
+    if not np.isfinite(years):
+        return "unknown"
     if years < AGES[0]:
         return f"under {AGES[0]}"
     return f"{AGES[0]} to {AGES[1] - 1}" if years < AGES[1] else f"{AGES[1]} and over"
@@ -79,5 +85,5 @@ def _sizes(known: Sequence[Mapping[str, str]]) -> np.ndarray:
         return np.full(len(known), "unknown")
     pixels = np.array([int(row["width"]) * int(row["height"]) for row in known]) / 1e6
     low, high = np.quantile(pixels, [1 / 3, 2 / 3], method="inverted_cdf")
-    names = [f"1: up to {low:.2g} MP", f"2: up to {high:.2g} MP", f"3: over {high:.2g} MP"]
+    names = [f"1: up to {low:.3g} MP", f"2: up to {high:.3g} MP", f"3: over {high:.3g} MP"]
     return np.array(names)[(pixels > low).astype(int) + (pixels > high)]

@@ -56,7 +56,7 @@ def summarize(
         wrong = decisions[rows] != labels[rows]
         # Probabilities that were checked once need no checking in every resample.
         with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            found = figures(labels[rows], scores[rows], ordered)
+            found = figures(labels[rows], scores[rows], decisions[rows], ordered)
         return found | {
             f"area_under_risk_by_{name}": area_under_risk(doubt[rows], wrong)
             for name, doubt in measures.items()
@@ -71,9 +71,10 @@ def summarize(
             np.mean([roc_auc(labels, sample) for sample in samples.swapaxes(0, 1)])
         ),
         "intervals": bootstrap_intervals(of_rows, groups, resamples),
-        "decision_threshold": threshold,
-        "deferral": deferral_table(labels, decisions, measures),
-        "subgroups": subgroup_table(labels, scores, groups, [row.known for row in examples]),
+        "deferral": deferral_table(labels, decisions, measures, len(classes)),
+        "subgroups": subgroup_table(
+            labels, scores, decisions, groups, [row.known for row in examples]
+        ),
         "confusion": sklearn_metrics.confusion_matrix(
             labels, decisions, labels=np.arange(len(classes))
         ).tolist(),
@@ -83,6 +84,7 @@ def summarize(
         summary["roc_auc_delong_interval"] = area.interval(groups)
         summary["sample_curve"] = sample_curve(labels, samples, groups, resamples)
     if len(classes) == 2:
+        summary["decision_threshold"] = threshold
         summary["thresholds"] = judge_thresholds(labels, scores[:, 1], thresholds)
     else:
         summary["classes"] = class_table(labels, scores, groups, classes)

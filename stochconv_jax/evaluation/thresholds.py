@@ -21,7 +21,8 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
         "95% sensitivity": sensitive,
         "largest balanced accuracy": np.argmax(true - false),
     }
-    return {rule: float(min(thresholds[place], 1.0)) for rule, place in chosen.items()}
+    # Above every probability, which is what "infinite" means here, and yet a number of JSON.
+    return {rule: float(min(thresholds[place], 2.0)) for rule, place in chosen.items()}
 
 
 def judge_thresholds(

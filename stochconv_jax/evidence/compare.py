@@ -37,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--output {options.output} is a file; name a directory")
         # A shell's * names the last comparison too.
         given = [path for path in options.runs if path.resolve() != options.output.resolve()]
-        runs = read_runs(given)
+        runs, left_out = read_runs(given)
         comparison = compare_runs(runs, options.reference)
         figure = next(iter(comparison["differences"]))
         options.output.mkdir(parents=True, exist_ok=True)
-        write_whole(options.output / "comparison.html", write_page(runs, comparison))
+        write_whole(options.output / "comparison.html", write_page(runs, comparison, left_out))
         text = json.dumps(without_nan(comparison), indent=2)
         write_whole(options.output / "comparison.json", text + "\n")
         print(f"{models_table(comparison)}\n\n{differences_table(comparison, figure)}\n")
+        for reason in left_out:
+            print(f"left out: {reason}")
         print(f"{len(runs)} runs of {len(comparison['models'])} models are compared in")
         print(options.output / "comparison.html")

@@ -16,7 +16,9 @@ from scipy import stats
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation import estimate
+from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.estimate import Estimate
+from stochconv_jax.evidence.effects import hedges_g, holm
 from stochconv_jax.evidence.runs import Judged, RunRecord
 
 BEST_EPOCH = "best_epoch_auc"
@@ -43,8 +45,17 @@ class Model:
     def over_seeds(self, figure: str) -> np.ndarray:
         """Returns [seeds] of a figure, or of each run's best validation AUC over epochs."""
         if figure == BEST_EPOCH:
-            return np.array([run.curve["val_auc"].max() for run in self.runs])
+            return self.of_curves(lambda curve: curve.max())
         return np.array([found.value for found in self.figures[figure]])
+
+    def of_curves(self, compute: Callable[[np.ndarray], float]) -> np.ndarray:
+        """Returns [seeds] of what is computed from validation AUCs, the mean over folds."""
+        return np.array(
+            [
+                np.mean([compute(run.curve["val_auc"]) for run in own])
+                for own in by_seed(self.runs).values()
+            ]
+        )
 
 
 def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, Any]:
@@ -70,6 +81,7 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
     return {
         "reference": reference,
         "images": len(groups),
+        "judged": _judged_on(runs[0]),
         "groups": len(np.unique(groups)),
         "models": {model.name: _describe(model, groups) for model in models},
         "differences": {
@@ -81,47 +93,15 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
     }
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values corrected for their number, in their order. Source: Holm 1979.
-
-    The k-th smallest of m is multiplied by m - k + 1, and none is less than a smaller one's.
-    """
-    values = np.array(p_values, np.float64)
-    order = np.argsort(values)
-    corrected = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    result = np.empty_like(values)
-    result[order] = np.minimum(corrected, 1)
-    return result.tolist()
-
-
-def hedges_g(values: np.ndarray, reference: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Returns the difference of means in pooled standard deviations, with its 95% interval.
-
-    Corrected for small samples; NaN for fewer than two values each. Source: Hedges & Olkin 1985.
-    """
-    m, n = len(values), len(reference)
-    if min(m, n) < 2:
-        return float("nan"), (float("nan"), float("nan"))
-    freedom = m + n - 2
-    pooled = ((m - 1) * values.var(ddof=1) + (n - 1) * reference.var(ddof=1)) / freedom
-    with np.errstate(divide="ignore", invalid="ignore"):
-        g = (1 - 3 / (4 * freedom - 1)) * (values.mean() - reference.mean()) / np.sqrt(pooled)
-    margin = stats.norm.ppf(0.975) * np.sqrt((m + n) / (m * n) + g**2 / (2 * (m + n)))
-    return float(g), (float(g - margin), float(g + margin))
+def _judged_on(run: RunRecord) -> dict[str, str] | None:
+    return {"split": run.judged.split, "checkpoint": run.judged.checkpoint} if run.judged else None
 
 
 def _check_images(runs: Sequence[RunRecord]) -> np.ndarray:
     """Returns the groups of the images that all models were judged on; empty where none was."""
-    judged = {run.path for run in runs if run.judged}
-    if not judged:
+    if not all(run.judged for run in runs):
         return np.zeros(0, int)
-    without = [run.path for run in runs if run.path not in judged]
-    if without:
-        raise InputError(f"{without[0]} has not been evaluated; run eval.py on it, or leave it out")
-    pooled: dict[tuple[str, str], list[RunRecord]] = {}
-    for run in runs:
-        pooled.setdefault((run.model, run.seed), []).append(run)
-    all_judged = {key: pool(own) for key, own in pooled.items()}
+    all_judged = {key: pool(own) for key, own in by_seed(runs).items()}
     (model, seed), first = next(iter(all_judged.items()))
     for (other, other_seed), found in all_judged.items():
         same = (found.ids, found.classes) == (first.ids, first.classes)
@@ -130,6 +110,12 @@ def _check_images(runs: Sequence[RunRecord]) -> np.ndarray:
                 f"{model} ({seed}) and {other} ({other_seed}) were evaluated on other images "
                 f"({len(first.ids)} and {len(found.ids)}) or labels; compare runs on one split of "
                 "one data set"
+            )
+        if (found.split, found.checkpoint) != (first.split, first.checkpoint):
+            raise InputError(
+                f"of {model} ({seed}) the {first.checkpoint} checkpoint was evaluated on "
+                f"{first.split}, of {other} ({other_seed}) the {found.checkpoint} one on "
+                f"{found.split}; evaluate them alike"
             )
     return estimate.group_numbers(first.groups)
 
@@ -146,6 +132,11 @@ def pool(runs: Sequence[RunRecord]) -> Judged:
     if len(set(ids)) < len(ids):
         names = ", ".join(str(run.path) for run in runs)
         raise InputError(f"{names} judge the same images with the same seed; leave all but one out")
+    if len({part.samples.shape[1] for part in parts}) > 1:
+        raise InputError(
+            f"the folds of {runs[0].model} were evaluated with other numbers of samples; run "
+            "eval.py again"
+        )
     labels = np.concatenate([part.labels for part in parts])[order]
     classes = parts[0].classes
     for number, name in enumerate(classes):
@@ -162,39 +153,61 @@ def pool(runs: Sequence[RunRecord]) -> Judged:
         np.concatenate([part.scores for part in parts])[order],
         np.concatenate([part.samples for part in parts])[order],
         classes,
+        parts[0].split,
+        parts[0].checkpoint,
     )
+
+
+def by_seed(runs: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
+    """Returns the runs of each model and seed: one, or one a fold."""
+    found: dict[tuple[str, str], list[RunRecord]] = {}
+    for run in runs:
+        found.setdefault((run.model, run.seed), []).append(run)
+    return found
 
 
 def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
     if not runs[0].judged:
         return Model(name, runs, {}, None)
-    by_seed = collections.defaultdict(list)
-    for run in runs:
-        by_seed[run.seed].append(run)
-    judged = [pool(own) for own in by_seed.values()]
+    seeds = list(by_seed(runs).values())
+    judged = [pool(own) for own in seeds]
     figures = {
         figure: [compute(part.labels, part.scores, groups) for part in judged]
         for figure, compute in _figures(judged[0].classes).items()
     }
-    gain = None
-    if judged[0].samples.shape[1] > 1:
-        one_draw = [
-            estimate.mean(
-                [
-                    estimate.roc_auc(part.labels, draw, groups)
-                    for draw in part.samples.swapaxes(0, 1)
-                ]
-            )
-            for part in judged
+    if len(seeds[0]) > 1:
+        figures["roc_auc_within_folds"] = [
+            _within_folds(own, part, groups) for own, part in zip(seeds, judged, strict=True)
         ]
-        gain = estimate.mean(figures["roc_auc"]) - estimate.mean(one_draw)
+    if judged[0].samples.shape[1] == 1:
+        return Model(name, runs, figures, None)
+    one_draw = [
+        estimate.roc_auc(part.labels, draw, groups)
+        for part in judged
+        for draw in part.samples.swapaxes(0, 1)
+    ]
+    gain = estimate.mean(figures["roc_auc"]) - estimate.mean(one_draw)
     return Model(name, runs, figures, gain)
+
+
+def _within_folds(runs: Sequence[RunRecord], pooled: Judged, groups: np.ndarray) -> Estimate:
+    """The mean over folds of their own areas: no network is ranked against another's scores."""
+    found = []
+    for run in runs:
+        own = np.isin(pooled.ids, run.judged.ids if run.judged else ())
+        area = estimate.roc_auc(pooled.labels[own], pooled.scores[own], groups[own])
+        influence = np.zeros(len(own))
+        influence[own] = area.influence
+        found.append(Estimate(area.value, influence))
+    return estimate.mean(found)
 
 
 def _figures(classes: Sequence[str]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {
         "roc_auc": estimate.roc_auc,
-        "balanced_accuracy": estimate.balanced_accuracy,
+        "balanced_accuracy": lambda labels, scores, groups: estimate.balanced_accuracy(
+            labels, decide(scores), groups
+        ),
     }
     if len(classes) > 2:
         for number, name in enumerate(classes):
@@ -215,7 +228,7 @@ def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:
     row: dict[str, Any] = {
         "runs": len(model.runs),
         BEST_EPOCH: _spread(best),
-        "final_epoch_auc": _spread(np.array([run.curve["val_auc"][-1] for run in model.runs])),
+        "final_epoch_auc": _spread(model.of_curves(lambda curve: curve[-1])),
         "images_per_second": float(np.median([run.speed for run in model.runs])),
         **model.runs[0].cost,
     }
@@ -257,7 +270,8 @@ def _difference(model: Model, reference: Model, figure: str, groups: np.ndarray)
         found = estimate.mean(model.figures[figure]) - estimate.mean(reference.figures[figure])
         row["interval_over_images"] = found.interval(groups)
         row["p_over_images"] = found.p_value(groups)
-    if min(len(values), len(others)) > 1 and np.ptp([*values, *others]) > 0:
+    varies = max(np.ptp(values), np.ptp(others)) > 1e-9  # more than by rounding
+    if min(len(values), len(others)) > 1 and varies:
         with warnings.catch_warnings():
             # Seeds that all agree, such as on an area of 1, are nothing to warn of.
             warnings.simplefilter("ignore", RuntimeWarning)

@@ -14,8 +14,16 @@ from stochconv_jax.evidence.comparison import BEST_EPOCH
 from stochconv_jax.evidence.runs import RunRecord
 
 
-def write_page(runs: Sequence[RunRecord], comparison: dict[str, Any]) -> str:
-    """Returns one self-contained HTML page about a comparison of these runs."""
+def write_page(
+    runs: Sequence[RunRecord], comparison: dict[str, Any], left_out: Sequence[str]
+) -> str:
+    """Returns one self-contained HTML page about a comparison of these runs.
+
+    Args:
+      runs: as `read_runs` returns them.
+      comparison: as `compare_runs` returns it.
+      left_out: why some runs are not among them.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("stochconv_jax.evidence", "."),
         autoescape=True,
@@ -50,4 +58,5 @@ def write_page(runs: Sequence[RunRecord], comparison: dict[str, Any]) -> str:
         published=any(not run.config for run in runs),
         provenance=json.dumps(provenance(), indent=2),
         runs=runs,
+        left_out=left_out,
     )

@@ -16,6 +16,7 @@ COLUMNS = 4
 SPLITS = ("train", "val")
 TITLES = {
     "roc_auc": "area under the ROC curve",
+    "roc_auc_within_folds": "ROC AUC within folds, their mean",
     "balanced_accuracy": "balanced accuracy",
     "best_epoch_auc": "validation ROC AUC of the best epoch",
 }

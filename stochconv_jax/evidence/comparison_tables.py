@@ -73,8 +73,9 @@ def differences_table(comparison: dict[str, Any], figure: str) -> str:
 
 
 def _spread(found: dict[str, Any]) -> str:
-    deviation = found["sd"]
-    return f"{number(found['mean'])} ± {number(deviation)}" if deviation else number(found["mean"])
+    deviation = found["sd"]  # None in JSON, where there is one value only
+    known = deviation is not None and np.isfinite(deviation)
+    return number(found["mean"]) + (f" ± {number(deviation)}" if known else "")
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> str:

@@ -28,6 +28,8 @@ class Judged:
       scores: float64 [N, classes], the mean over draws of windows.
       samples: float64 [N, K, classes], of every draw.
       classes: names.
+      split: that the images are.
+      checkpoint: "best" or "latest".
     """
 
     ids: tuple[str, ...]
@@ -36,6 +38,8 @@ class Judged:
     scores: np.ndarray
     samples: np.ndarray
     classes: tuple[str, ...]
+    split: str
+    checkpoint: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,8 @@ class RunRecord:
       speed: images a second in training, the median over epochs; NaN where not known.
       judged: its predictions; None where it has not been evaluated.
       cost: parameters, gigaflops and step_megabytes, where known.
-      config: what it was made with, "eval" and whatever distinguishes seeds left out.
+      config: what it was made with, but for seed, fold and "eval".
+      fold: that validated; 0 where there are none.
     """
 
     path: pathlib.Path
@@ -61,70 +66,116 @@ class RunRecord:
     judged: Judged | None = None
     cost: dict[str, float] = dataclasses.field(default_factory=dict)
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    fold: int = 0
 
 
-def read_runs(paths: Sequence[pathlib.Path]) -> list[RunRecord]:
+def read_runs(paths: Sequence[pathlib.Path]) -> tuple[list[RunRecord], list[str]]:
     """Reads the runs in each directory or up to two below it, and published curves beneath it.
 
     Published curves are files *_per_epoch.csv whose columns are index, epoch, training loss,
     validation loss, training AUC and validation AUC; identical copies count once.
 
+    Returns:
+      The runs, and why some below the directories were left out, a sentence each: unfinished ones,
+      where others are finished.
+
     Raises:
       InputError: a directory has no run, a run no epoch, or a file cannot be used.
     """
-    runs: list[RunRecord] = []
-    for path in paths:
-        found = [path] if (path / "config.json").is_file() else []
-        for depth in ("*/config.json", "*/*/config.json"):
-            found += [] if (path / "config.json").is_file() else map(_parent, path.glob(depth))
-        own = [_read_run(directory) for directory in sorted(found)]
-        own += _read_published(path)
-        if not own:
+    runs: dict[pathlib.Path, RunRecord] = {}
+    left_out: list[str] = []
+    seen: set[tuple[pathlib.Path, bytes]] = set()
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        found = _find(path)
+        published = _read_published(path, seen) if not (path / "config.json").is_file() else []
+        if not found and not published:
             raise InputError(f"{path} holds no run; name directories that train.py or study left")
-        runs += own
-    _check_models(runs)
-    return runs
+        runs |= {run.path: run for run in published}
+        for directory in found:
+            if (directory / "metrics.csv").is_file():
+                runs[directory] = _read_run(directory)
+            elif directory == path:
+                raise InputError(f"{path} has no epoch behind it; train it, or leave it out")
+            else:
+                left_out.append(f"{directory} has no epoch behind it")
+    kept = _evaluated(list(runs.values()), left_out)
+    _check_models(kept)
+    return kept, left_out
 
 
-def _parent(path: pathlib.Path) -> pathlib.Path:
-    return path.parent
-
-
-def _read_run(path: pathlib.Path) -> RunRecord:
-    name = RUN_NAME.fullmatch(path.name)
-    config = _read_json(path / "config.json")
-    try:
-        rows = _read_rows(path / "metrics.csv")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} has no epoch behind it; train it, or leave it out") from error
-    curve = {column: np.array([float(row[column]) for row in rows]) for column in CURVES}
-    speed = float(np.median([float(row["images_per_second"]) for row in rows]))
-    seed = config.pop("seed")
-    config["data"].pop("fold")
-    config.pop("eval")
-    return RunRecord(
-        path,
-        path.parent.name if name else path.name,
-        f"seed {seed}",
-        curve,
-        speed,
-        _read_judged(path),
-        _read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
-        config,
+def _find(path: pathlib.Path) -> list[pathlib.Path]:
+    """The directories of runs at a path, or else up to two below it."""
+    if (path / "config.json").is_file():
+        return [path]
+    return sorted(
+        file.parent for depth in ("*/config.json", "*/*/config.json") for file in path.glob(depth)
     )
 
 
-def _read_published(path: pathlib.Path) -> list[RunRecord]:
-    runs, seen = [], set()
+def _evaluated(runs: list[RunRecord], left_out: list[str]) -> list[RunRecord]:
+    """Those that were evaluated, on every fold, where any was; names the others in `left_out`."""
+    if not any(run.judged for run in runs):
+        return runs
+    folds = {run.fold for run in runs}
+    kept = []
+    for run in runs:
+        own = {other.fold for other in runs if _same_seed(run, other) and other.judged}
+        if not run.judged:
+            left_out.append(f"{run.path} has not been evaluated; run eval.py on it")
+        elif own != folds:
+            missing = ", ".join(str(fold) for fold in sorted(folds - own))
+            left_out.append(f"{run.path}: {run.seed} of {run.model} lacks the folds {missing}")
+        else:
+            kept.append(run)
+    lost = {run.model for run in runs} - {run.model for run in kept}
+    if lost:
+        some = next(reason for reason in left_out if any(name in reason for name in lost))
+        raise InputError(f"no run of {', '.join(sorted(lost))} can be compared: {some}")
+    return kept
+
+
+def _same_seed(run: RunRecord, other: RunRecord) -> bool:
+    return (run.model, run.seed) == (other.model, other.seed)
+
+
+def _read_run(path: pathlib.Path) -> RunRecord:
+    config = _read_json(path / "config.json")
+    rows = _read_rows(path / "metrics.csv")
+    try:
+        curve = {column: np.array([float(row[column]) for row in rows]) for column in CURVES}
+        speed = float(np.median([float(row["images_per_second"]) for row in rows]))
+        seed, fold = config.pop("seed"), config["data"].pop("fold")
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} is not what train.py leaves ({error!r}); leave it out") from error
+    config.pop("eval", None)
+    return RunRecord(
+        path,
+        path.parent.name if RUN_NAME.fullmatch(path.name) else path.name,
+        f"seed {seed}",
+        curve,
+        speed,
+        _read_judged(path, len(rows)),
+        _read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
+        config,
+        fold,
+    )
+
+
+def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -> list[RunRecord]:
+    runs = []
     for file in sorted(path.rglob("*_per_epoch.csv")):
         content = file.read_bytes()
-        digest = (file.parent, hashlib.sha256(content).digest())
-        if digest in seen:
+        key = (file.parent, hashlib.sha256(content).digest())
+        if key in seen:
             continue
-        seen.add(digest)
-        # The header lacks the index column, and the first row is zeros.
-        values = np.genfromtxt(content.decode().splitlines(), delimiter=",", skip_header=1)[1:, 1:]
-        if values.ndim != 2 or values.shape[1] != len(CURVES) or not np.isfinite(values).all():
+        seen.add(key)
+        try:
+            # The header lacks the index column, and the first row is zeros.
+            lines = content.decode().splitlines()
+            values = np.genfromtxt(lines, delimiter=",", skip_header=1, ndmin=2)[1:, 1:]
+        except (ValueError, IndexError):
+            values = np.empty((0, 0))
+        if values.shape[1] != len(CURVES) or not len(values) or not np.isfinite(values).all():
             raise InputError(f"{file} is not a published curve of {len(CURVES) + 1} columns")
         model = " ".join(file.parent.relative_to(path).parts) or path.name
         curve = dict(zip(CURVES, values.T, strict=True))
@@ -132,11 +183,17 @@ def _read_published(path: pathlib.Path) -> list[RunRecord]:
     return runs
 
 
-def _read_judged(path: pathlib.Path) -> Judged | None:
+def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
     directory = path / "eval"
     if not (directory / "metrics.json").is_file():
         return None
-    classes = tuple(_read_json(directory / "metrics.json")["class_names"])
+    metrics = _read_json(directory / "metrics.json")
+    if metrics["epochs"] != epochs:
+        raise InputError(
+            f"{path} was evaluated after {metrics['epochs']} epochs and has {epochs} now; run "
+            "eval.py again"
+        )
+    classes = tuple(metrics["class_names"])
     rows = _read_rows(directory / "predictions.csv")
     order = sorted(range(len(rows)), key=lambda number: rows[number]["id"])
     rows = [rows[number] for number in order]
@@ -158,6 +215,8 @@ def _read_judged(path: pathlib.Path) -> Judged | None:
         _classes_last(scores),
         samples,
         classes,
+        metrics["split"],
+        metrics["checkpoint"],
     )
 
 
@@ -172,6 +231,11 @@ def _check_models(runs: Sequence[RunRecord]) -> None:
     first: dict[str, RunRecord] = {}
     for run in runs:
         other = first.setdefault(run.model, run)
+        if not run.config and other.path.parent != run.path.parent:
+            raise InputError(
+                f"{other.path} and {run.path} are both called {run.model!r}; name a directory that "
+                "holds both of theirs"
+            )
         if other.config != run.config:
             raise InputError(
                 f"{other.path} and {run.path} are both called {run.model!r} and differ in more "

@@ -11,13 +11,12 @@ import jax
 from filelock import FileLock, Timeout
 from ml_collections import ConfigDict
 
+from stochconv_jax.checkpoints import check_config
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
-from stochconv_jax.evidence.cost import network_cost
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.training.loop import train
-from stochconv_jax.whole_file import write_whole
 
 USAGE = """python -m stochconv_jax.study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
                 [--config.base.SECTION.FIELD=VALUE ...]
@@ -59,7 +58,7 @@ def study(config: ConfigDict, workdir: str) -> None:
         except Timeout:
             elsewhere += 1
             print("another process is at it", flush=True)
-        except InputError as error:
+        except (InputError, jax.errors.JaxRuntimeError) as error:  # such as memory that ran out
             failed.append(run.name)
             print(f"failed: {error}", flush=True)
     minutes = (time.perf_counter() - start) / 60
@@ -96,20 +95,21 @@ def _model_config(study_config: ConfigDict, name: str) -> ConfigDict:
         config.update(study_config.models[name])
         check_limits(config)
         model_from_config(config, num_outputs=1, abstract=True)
-    except (InputError, KeyError, TypeError) as error:
+    except KeyError as error:
+        # It goes on to list the whole config.
+        message = str(error).strip("'\"").partition(" and cannot be added")[0]
+        raise InputError(f"the study's model {name!r} is not usable: {message}") from error
+    except (InputError, TypeError, AttributeError) as error:
         raise InputError(f"the study's model {name!r} is not usable: {error}") from error
     return config
 
 
 def _make(run: Run, path: pathlib.Path) -> None:
+    check_config(run.config, path)
     if _epochs(path) < run.config.train.epochs:
         train(run.config, str(path))
     if not is_evaluated(path, run.config):
         evaluate(run.config, str(path))
-    if not (path / "cost.json").exists():
-        classes = json.loads((path / "eval" / "metrics.json").read_text())["class_names"]
-        cost = network_cost(run.config, num_outputs=1 if len(classes) == 2 else len(classes))
-        write_whole(path / "cost.json", json.dumps(cost, indent=2) + "\n")
 
 
 def _epochs(path: pathlib.Path) -> int:

@@ -6,10 +6,12 @@ goes on from its latest checkpoint as if nothing had happened.
 """
 
 import datetime
+import json
 import math
 import pathlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,21 +38,23 @@ from stochconv_jax.evaluation.predict import (
     replicated,
 )
 from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.training.cost import network_cost
 from stochconv_jax.training.history import History
 from stochconv_jax.training.optimizer import make_optimizer
 from stochconv_jax.training.step import (
     StepMetrics,
     TrainState,
-    TrainStep,
     create_state,
     make_train_step,
 )
+from stochconv_jax.whole_file import write_whole
 
 
 def train(config: ConfigDict, workdir: str) -> None:
     """Trains until `train.epochs`, from the latest checkpoint in `workdir` where there is one.
 
-    Leaves config.json, checkpoints/, metrics.csv, TensorBoard events and curves.png.
+    Leaves config.json, data.json, cost.json, checkpoints/, metrics.csv, TensorBoard events and
+    curves.png.
 
     Raises:
       InputError: a field or the data is not usable, `workdir` was made with another config, or the
@@ -80,6 +84,8 @@ def train(config: ConfigDict, workdir: str) -> None:
             model = (state.parameters, state.batch_stats)
             checkpoints.save(model, state.optimizer, progress, row["val_auc"])
             history.write(progress.history)
+            if not (directory / "cost.json").exists():
+                write_whole(directory / "cost.json", json.dumps(run.cost(), indent=2) + "\n")
             print(_describe(row, config.train.epochs), flush=True)
 
 
@@ -106,7 +112,8 @@ class _Run:
         self.abstract = model_from_config(config, self.num_outputs, abstract=True)
         self.optimizer = make_optimizer(config.train, self.steps)
         self.predict: Predict = make_predict(self.abstract, self.mesh, samples=1)
-        self.train_step: TrainStep = make_train_step(self.abstract, self.optimizer, self.mesh)
+        self.train_step: Any = make_train_step(self.abstract, self.optimizer, self.mesh)
+        self.compiled: jax.stages.Compiled | None = None
         self.train_key, self.validation_key = jax.random.split(jax.random.key(config.seed))
 
     def restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
@@ -136,7 +143,9 @@ class _Run:
             for step in range(first_step, first_step + self.steps):
                 batch = next(batches)
                 key = jax.random.fold_in(self.train_key, step)
-                state, metrics = self.train_step(state, batch, key)
+                if self.compiled is None:
+                    self.compiled = self.train_step.lower(state, batch, key).compile()
+                state, metrics = self.compiled(state, batch, key)
                 steps.append((metrics, batch["label"]))
                 # One step late, so that the device works while the next batch is read.
                 for late, _ in steps[len(losses) : -1]:
@@ -161,6 +170,11 @@ class _Run:
             "seconds": round(time.perf_counter() - start, 3),
             "images_per_second": round(speed, 3),
         }
+
+    def cost(self) -> dict[str, float]:
+        """Returns what the network costs, once an epoch has been trained."""
+        assert self.compiled is not None
+        return network_cost(self.config, self.abstract, self.compiled)
 
     def _finite_loss(self, metrics: StepMetrics, epoch: int) -> float:
         loss = float(metrics.loss)

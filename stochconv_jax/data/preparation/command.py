@@ -25,6 +25,7 @@ from stochconv_jax.data.preparation.preparation import (
 )
 from stochconv_jax.data.preparation.summary import summarize
 from stochconv_jax.errors import InputError
+from stochconv_jax.whole_file import write_whole
 
 SHOWN = 6
 DESCRIPTION = "Prepares images: one size, splits without leaks, a manifest of them all."
@@ -67,7 +68,7 @@ def _prepare(options: argparse.Namespace) -> None:
     if dry:
         print("nothing was written")
         return
-    (output / "summary.md").write_text(summary, encoding="utf-8")
+    write_whole(output / "summary.md", summary)
     print(f"{output} is ready; {output / 'manifest.csv'} says what became of every image")
 
 
@@ -102,6 +103,8 @@ def _splitting(options: argparse.Namespace) -> Splitting:
         raise InputError("--validation-fraction and --test-fraction must leave images to train on")
     if options.folds == 1 or options.folds < 0:
         raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
+    if options.processes < 1:
+        raise InputError(f"--processes is {options.processes}; use 1 or more")
     return Splitting(options.split, validation, test, options.folds, options.split_seed)
 
 
@@ -174,7 +177,8 @@ def _add_framing(
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--output", default="", help="directory to write; not needed for a dry run")
-    add("--positive-class", default="", help="of two classes; default: the last in order")
+    said = "of two, in the summary; training takes data.positive_class"
+    add("--positive-class", default="", help=said)
     add(
         "--near-duplicate-distance",
         type=int,

@@ -92,8 +92,8 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
                 source=SOURCE,
                 path=_find(root, name),
                 target=row[columns["label"]],
-                group=row.get(group, ""),
-                split=row.get(split, ""),
+                group=row[group] if group else "",
+                split=row[split] if split else "",
                 **{
                     known: next((row[name] for name in names if name in row), "")
                     for known, names in KNOWN_COLUMNS.items()

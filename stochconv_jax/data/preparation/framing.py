@@ -7,6 +7,7 @@ import pathlib
 from PIL import Image
 
 from stochconv_jax.data.preparation.image_file import open_image
+from stochconv_jax.errors import InputError
 from stochconv_jax.whole_file import write_whole
 
 
@@ -42,7 +43,10 @@ class Framing:
         Raises:
           InputError: the file is not a whole image.
         """
-        image, (width, height), _ = open_image(path.read_bytes())
+        try:
+            image, (width, height), _ = open_image(path.read_bytes())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         box = (0, 0, width, height)
         if self.crop_above and min(width, height) > self.crop_above:
             left, top = (width - self.crop_to) // 2, (height - self.crop_to) // 2

@@ -204,8 +204,11 @@ def _twins(table: pathlib.Path) -> dict[str, str]:
         return {}
     twins: dict[str, str] = {}
     for row in _rows(table, "image_name_1", "image_name_2"):
-        first = twins.get(row["image_name_1"], row["image_name_1"])
-        twins |= {row["image_name_1"]: first, row["image_name_2"]: first}
+        one, other = row["image_name_1"], row["image_name_2"]
+        first, second = twins.get(one, one), twins.get(other, other)
+        # What was a copy of the second is now one of the first.
+        twins |= {name: first for name, of in twins.items() if of == second}
+        twins |= {one: first, other: first}
     return twins
 
 

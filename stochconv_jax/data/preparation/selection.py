@@ -22,6 +22,7 @@ from stochconv_jax.data.preparation.photograph import Photograph
 _DOWNSAMPLED = "_downsampled"
 _UNSEEN = Inspection(0, 0, "", "", 0.0)
 _MERGED = ("dx", "dx7", "lesion_id", "patient_id", "age", "sex", "site", "split")
+_UNKNOWN = ("unknown", "nan", "n/a", "none")
 
 
 def select(
@@ -106,7 +107,7 @@ def _merge(
         likeness = _likeness(photographs, found, number, keeper)
         rows[number] = rows[number]._replace(reason=likeness)
     filled = {
-        name: next(filter(None, (getattr(photographs[n], name) for n in latest_first)), "")
+        name: next(filter(None, (_said(photographs[n], name) for n in latest_first)), "")
         for name in _MERGED
     }
     remarks = [found[keeper].remark] if found[keeper].remark else []
@@ -121,9 +122,16 @@ def _merge(
 
 
 def _row(photograph: Photograph, inspection: Inspection) -> ManifestRow:
-    known = {name: getattr(photograph, name) for name in ("id", "source", "target", *_MERGED)}
+    known = {name: getattr(photograph, name) for name in ("id", "source", "target")}
+    known |= {name: _said(photograph, name) for name in _MERGED}
     size = {"width": str(inspection.width), "height": str(inspection.height)}
     return ManifestRow(**known, **(size if inspection.width else {}), sha256=inspection.sha256)
+
+
+def _said(photograph: Photograph, name: str) -> str:
+    """Returns what a table says, "" where it says that it does not know."""
+    value = getattr(photograph, name)
+    return "" if value.lower() in _UNKNOWN else value
 
 
 def _likeness(
@@ -190,7 +198,13 @@ def _groups(photographs: Sequence[Photograph], pictures: np.ndarray) -> list[str
         best = candidates.setdefault(int(component), ["", "", "", photograph.id])
         for place, name in enumerate(names):
             best[place] = best[place] or getattr(photograph, name)
-    named = {component: next(filter(None, best)) for component, best in candidates.items()}
+    named: dict[int, str] = {}
+    taken: set[str] = set()
+    for component, best in candidates.items():
+        name = next(filter(None, best))
+        # A patient and a lesion of other images may have one name.
+        named[component] = f"{name} ({component})" if name in taken else name
+        taken.add(name)
     return [named[int(component)] for component in components]
 
 

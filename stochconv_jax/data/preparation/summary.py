@@ -11,6 +11,7 @@ from stochconv_jax.data.preparation.preparation import Plan, Splitting
 from stochconv_jax.data.preparation.selection import base_id
 from stochconv_jax.data.preparation.shortcuts import NOTABLE, shortcut_aucs
 from stochconv_jax.data.splits import FOLD
+from stochconv_jax.errors import InputError
 
 LISTED = 20
 _KINDS = {
@@ -120,7 +121,10 @@ def _groups(kept: Sequence[ManifestRow], splitting: Splitting) -> str:
         )
     elif any(row.split for row in kept) and several:
         images = [str(number) for number in range(len(kept))]
-        by_image = splitting.assign([row.target for row in kept], images)
+        try:
+            by_image = splitting.assign([row.target for row in kept], images)
+        except InputError:  # too few images of a class to divide otherwise than the table does
+            return text
         if splitting.folds:
             by_image = np.where(by_image == f"{FOLD}0", "validation", "train")
         would = set(shared_groups(groups, by_image))

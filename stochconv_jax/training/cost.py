@@ -1,0 +1,51 @@
+"""What a network costs: parameters, operations and memory."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+
+from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict
+from stochconv_jax.models import TwoBranchNetwork
+
+
+def network_cost(
+    config: ConfigDict, model: TwoBranchNetwork, step: jax.stages.Compiled
+) -> dict[str, float]:
+    """Returns what a network costs, by XLA's count and plan.
+
+    Args:
+      config: a whole config.
+      model: its network; shapes suffice.
+      step: its compiled training step.
+
+    Returns:
+      `parameters`; `gigaflops`, of predicting one image with one draw of windows; `step_megabytes`,
+      that a step holds at once on each device, its batch and the optimizer's state included.
+    """
+    one = jax.make_mesh(
+        (1,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.local_devices()[:1]
+    )
+    parameters, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    predict: Any = make_predict(model, one, samples=1)
+    lowered = predict.lower((parameters, batch_stats), _one_image(config), key)
+    memory: Any = step.memory_analysis()
+    return {
+        "parameters": sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(parameters)),
+        "gigaflops": lowered.cost_analysis()["flops"] / 1e9,
+        "step_megabytes": (memory.temp_size_in_bytes + memory.argument_size_in_bytes) / 1e6,
+    }
+
+
+def _one_image(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
+    height, width = config.data.high_size
+    sizes = {
+        "image_low": (1, *config.data.low_size, 3),
+        "image_high": (1, 2, 2, 3, height // 2, width // 2),
+    }
+    batch = {name: jax.ShapeDtypeStruct(size, jnp.uint8) for name, size in sizes.items()}
+    return {**batch, "index": jax.ShapeDtypeStruct((1,), jnp.int32)}

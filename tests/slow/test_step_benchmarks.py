@@ -1,0 +1,28 @@
+"""The benchmarks of whole training steps run at a tiny size."""
+
+import pytest
+from test_benchmarks import run
+
+from benchmarks import profile_step, train_step
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    networks = {"b0": train_step.Network("efficientnet_tiny", 32, train_step.BOTH)}
+    monkeypatch.setattr(train_step, "NETWORKS", networks)
+    monkeypatch.setattr(profile_step, "NETWORKS", networks)
+
+
+def test_train_step(tmp_path, tiny):
+    (row,) = run(train_step, tmp_path, "--networks b0 --batch 4 --high 64 --repeats 1")
+    assert row["train ms"] > 0
+    assert row["predict ms"] > 0
+    assert row["peak MB"] > 0
+
+
+def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
+    rows = run(profile_step, tmp_path, "--batch 4")
+    assert {*profile_step.KINDS, profile_step.UNNAMED, profile_step.IDLE} == {
+        row["what"] for row in rows
+    }
+    assert sum(row["share %"] for row in rows) == pytest.approx(100)
