@@ -147,3 +147,25 @@ def test_the_published_tables_hold_the_known_numbers():
     assert len(kept) == len(names)
     conflicts = {row.id.removesuffix("_downsampled") for row in kept if "taken" in row.reason}
     assert {"ISIC_0000077", "ISIC_0000511"} <= conflicts
+
+
+@pytest.mark.parametrize("pairs", [("E2,E3", "E1,E3"), ("E1,E2", "E3,E1"), ("E1,E3", "E2,E1")])
+def test_chains_of_listed_copies_stay_together(root, pairs):
+    table = root / "ISIC_2020_Training_Duplicates.csv"
+    write(table, "image_name_1,image_name_2", *pairs)
+    found = [p.picture for p in read_isic(root, tables_only=True) if p.source == "isic2020"]
+    assert len(found) == 3
+    assert len(set(found)) == 1
+    assert found[0]
+
+
+def test_what_a_table_does_not_know_is_nothing(root):
+    write(
+        root / "ISIC-2017_Training_Data_metadata.csv",
+        "image_id,age_approximate,sex",
+        *("B1,unknown,female", "B2,NaN,unknown"),
+    )
+    rows = select(read_isic(root, tables_only=True), None, Framing((8, 8), (1, 1)), -1)
+    known = {row.id: (row.age, row.sex) for row in rows if row.source == "isic2017"}
+    assert known["B1"] == ("", "female")
+    assert known["B2"] == ("", "")

@@ -15,6 +15,7 @@ from stochconv_jax.data.image_dataset import Example, check_splits
 from stochconv_jax.data.manifest import ManifestRow, read_manifest
 from stochconv_jax.data.pipeline import decode
 from stochconv_jax.data.preparation import command
+from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
 from stochconv_jax.data.preparation.photograph import Photograph
@@ -375,3 +376,10 @@ def test_shortcuts_are_told_by_their_auc():
     assert aucs["megapixels"][0] > 0.95
     assert aucs["sex"][0] < 0.6
     assert set(aucs) == {"megapixels", "aspect", "sex"}
+
+
+def test_the_index_column_of_a_table_is_neither_group_nor_split(folder):
+    """As pandas writes it, under no name."""
+    (folder / "labels.csv").write_text(",image,target\n0,0.png,a\n1,1.png,b\n")
+    table = FolderTable(str(folder), "labels.csv", "image", "target", "", "")
+    assert [(row.group, row.split) for row in read_folder(table)] == [("", ""), ("", "")]
