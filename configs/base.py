@@ -20,7 +20,7 @@ DATA_SETS = {
 
 
 def get_config(data: str = "synthetic") -> ConfigDict:
-    """Returns the plain EfficientNet-B0 under the paper's protocol, unlocked for changes."""
+    """Returns the plain EfficientNet-B0 under the paper's protocol; fields may only be changed."""
     if data not in DATA_SETS:
         raise InputError(
             f"a config has no data {data!r}; write {' or '.join(DATA_SETS)} after the colon"
@@ -33,7 +33,7 @@ def get_config(data: str = "synthetic") -> ConfigDict:
     config.model = _model()
     config.train = _train()
     config.eval = _eval()
-    return config
+    return config.lock()
 
 
 def _data(name: str) -> ConfigDict:
@@ -91,7 +91,7 @@ def _model() -> ConfigDict:
 def _train() -> ConfigDict:
     train = ConfigDict()
     train.epochs = 60  # may be raised later to train a finished run further
-    train.batch_size = 32  # images a step over all devices; published: 100
+    train.batch_size = 32  # images a step over all devices; a pass leaves out what fills none
     train.steps_per_epoch = 0  # 0 for one pass over the training split
     train.learning_rate = 1e-3
     train.constant_epochs = 15  # the last epoch, counted from 0, before the rate decays

@@ -110,6 +110,8 @@ def _explain_config(arguments: list[str]) -> InputError:
         runpy.run_path(path)["get_config"](*argument)
     except InputError as error:
         return error
+    except AttributeError as error:
+        return InputError(f"the config {path!r} cannot be loaded: {error}")
     except (KeyError, TypeError) as error:
         return InputError(f"the config {path!r} has no usable get_config: {error}")
     return InputError(f"the config {name!r} cannot be loaded")

@@ -6,7 +6,6 @@ from sklearn import metrics as sklearn_metrics
 
 from stochconv_jax.data.image_dataset import Example
 from stochconv_jax.evaluation import metrics
-from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
 from stochconv_jax.evaluation.deferral import (
     area_under_risk,
     deferral_table,
@@ -191,18 +190,3 @@ def test_subgroups_are_told_apart_by_what_is_known():
 def test_a_sure_negative_counts_as_sure_where_the_threshold_is_low():
     samples = two_classes(np.array([[0.001], [0.03], [0.08]]))
     assert doubts(samples, threshold=0.04)["confidence"].argmin() == 0
-
-
-def test_the_interval_of_a_calibration_error_reaches_down_where_it_is_noise():
-    """Of perfectly calibrated probabilities the percentiles alone would lie above the estimate."""
-    rng = np.random.default_rng(0)
-    positive = rng.random(200)
-    labels, scores = (rng.random(200) < positive).astype(int), two_classes(positive)
-
-    def of_rows(rows):
-        return {"calibration_error": metrics.calibration_error(labels[rows], scores[rows])}
-
-    low, high = bootstrap_intervals(of_rows, np.arange(200), 200)["calibration_error"]
-    found = of_rows(np.arange(200))["calibration_error"]
-    assert low < found / 2
-    assert low < found <= high

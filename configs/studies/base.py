@@ -16,7 +16,7 @@ def make_study(
     """Returns a study, locked: every model is trained with every seed, on every fold.
 
     Args:
-      config: a whole config, unlocked; `--config.base.SECTION.FIELD=VALUE` changes it for all.
+      config: a whole config; `--config.base.SECTION.FIELD=VALUE` changes it for all.
       models: the fields in which each model differs from it.
       seeds: of parameters, order, augmentation, dropout and windows.
       folds: that the images were prepared in, each validating once; 0 for none.

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from tqdm import tqdm
 
-REFLECTED = ("calibration_error",)
-
 
 def resamples(groups: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
     """Yields the rows of `count` bootstrap samples; the images of a group come together or not.
@@ -32,9 +30,8 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Returns 95% percentile intervals of figures that are computed from rows.
 
-    Samples in which a figure is no number, for want of a class, do not count for it. A calibration
-    error is larger in every resample than it should be, so its interval is the reflected one:
-    twice the estimate less the percentiles, not below 0, and not short of the estimate.
+    Samples in which a figure is no number, for want of a class, do not count for it. Those of a
+    calibration error lie too high, since resampling adds noise of its own to every bin.
     """
     rows = tqdm(resamples(groups, count), "resampling", count, unit="sample", leave=False)
     drawn = [figures(sample) for sample in rows]
@@ -43,8 +40,5 @@ def bootstrap_intervals(
         values = np.array([sample[name] for sample in drawn], np.float64)
         values = values[np.isfinite(values)]
         low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-        if name in REFLECTED:
-            whole = figures(np.arange(len(groups)))[name]
-            low, high = max(2 * whole - high, 0.0), max(2 * whole - low, whole)
         intervals[name] = (float(low), float(high))
     return intervals

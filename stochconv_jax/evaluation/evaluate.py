@@ -86,7 +86,9 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
     write_whole(output / "images.csv", _table(["id", "group", *KNOWN], facts))
     write_whole(output / "samples.npz", _archive(predictions))
-    write_whole(output / "report.html", write_report(config, metrics, predictions, dataset))
+    # A run of a study is called seed0 or so: its model's directory says more.
+    name = "/".join(directory.absolute().parts[-2:])
+    write_whole(output / "report.html", write_report(name, config, metrics, predictions, dataset))
     write_whole(output / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
     _print(metrics)
     print(f"report: {output / 'report.html'}")

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy import stats
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from stochconv_jax.evaluation.deferral import risk_coverage
@@ -57,7 +58,15 @@ def plot_reliability(labels: np.ndarray, scores: np.ndarray, classes: Sequence[s
     images, probability, hits = calibration_bins(labels, scores)
     filled = images > 0
     axes.plot([0, 1], [0, 1], ":", c="grey", label="perfect")
-    axes.plot(probability[filled], hits[filled], "o-", c=COLOURS[0], label="this network")
+    limits = [
+        stats.binomtest(round(share * count), int(count)).proportion_ci(method="wilson")
+        for share, count in zip(hits[filled], images[filled], strict=True)
+    ]
+    errors = np.abs(np.array([(limit.low, limit.high) for limit in limits]).T - hits[filled])
+    label = "this network, with Wilson's 95% intervals"
+    axes.errorbar(
+        probability[filled], hits[filled], errors, fmt="o-", c=COLOURS[0], capsize=2, label=label
+    )
     of = f"images that are {classes[1]}" if len(classes) == 2 else "right answers"
     axes.set(ylabel=f"share of {of}", title="Reliability")
     axes.legend()

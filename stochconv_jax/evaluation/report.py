@@ -17,6 +17,7 @@ from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.metrics import class_probabilities
 from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
 
 ERRORS = 12
 THUMBNAIL = 160
@@ -34,8 +35,8 @@ EXPLANATIONS = {
     "quadratic_weighted_kappa": "agreement of grades, far errors weighing more; 1 is perfect",
     "average_precision": "area under the precision-recall curve",
     "partial_auc_above_80_sensitivity": "area of the ROC curve above 80% sensitivity; at most 0.2",
-    "sensitivity_at_95_specificity": "of this ROC curve; a threshold must come from elsewhere",
-    "specificity_at_95_sensitivity": "likewise",
+    "sensitivity_at_95_specificity": "of this curve; what to expect of a threshold is told below",
+    "specificity_at_95_sensitivity": "likewise of this curve",
     "area_under_risk_by_confidence": "mean error over all shares kept, surest first; 0 is best",
     "area_under_risk_by_spread": "the same, surest meaning least spread over the draws",
     "decision_threshold": "from this probability on, an image is called positive",
@@ -43,11 +44,16 @@ EXPLANATIONS = {
 
 
 def write_report(
-    config: ConfigDict, metrics: dict[str, Any], predictions: Predictions, dataset: ImageDataset
+    run: str,
+    config: ConfigDict,
+    metrics: dict[str, Any],
+    predictions: Predictions,
+    dataset: ImageDataset,
 ) -> str:
     """Returns the page: figures, plots, errors and what made them, nothing fetched from elsewhere.
 
     Args:
+      run: its name.
       config: of the run.
       metrics: as `summarize` returns them, with the split, checkpoint, data and provenance.
       predictions: what they were computed from.
@@ -68,6 +74,10 @@ def write_report(
         if name in metrics
     ]
     return environment.get_template("report.html.jinja").render(
+        run=run,
+        network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
+        images=f"{config.data.name} {config.data.directory}".rstrip(),
+        least_images=LEAST_IMAGES,
         rows=rows,
         metrics=metrics,
         pictures=_pictures(metrics, predictions, dataset.classes),
@@ -130,12 +140,13 @@ def _errors(
     for row in wrong[np.argsort(doubt[wrong], kind="stable")][:ERRORS]:
         index = int(predictions.indices[row])
         example = dataset.examples[index]
+        shown = 1 if len(dataset.classes) == 2 else decisions[row]
         errors.append(
             {
                 "id": example.id,
                 "label": example.label,
                 "decision": dataset.classes[decisions[row]],
-                "probability": f"{scores[row, decisions[row]]:.3f}",
+                "probability": f"probability of {dataset.classes[shown]} {scores[row, shown]:.3f}",
                 "picture": _thumbnail(dataset.records[index]["image"]),
             }
         )

@@ -31,7 +31,7 @@ def subgroup_table(
     """
     rows: list[dict[str, object]] = []
     for field, values in _partitions(known).items():
-        for value in sorted(set(values), key=lambda name: (name == "unknown", name)):
+        for value in sorted(set(values), key=_place):
             part = values == value
             own = np.unique(groups[part], return_inverse=True)[1]
             counts = np.bincount(labels[part], minlength=scores.shape[1])
@@ -65,6 +65,11 @@ def _partitions(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
         for field in ("source", "size", "age", "sex", "site")
         if len(set(columns[field])) > 1
     }
+
+
+def _place(value: str) -> tuple[bool, bool, str]:
+    """Orders the parts of a field: "under 40" first, "unknown" last."""
+    return value == "unknown", not value.startswith("under"), value
 
 
 def _age(age: str) -> str:

@@ -22,7 +22,9 @@ DESCRIPTION = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and writes comparison.html and comparison.json."""
-    parser = argparse.ArgumentParser("python -m stochconv_jax.compare", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        "python -m stochconv_jax.compare", description=DESCRIPTION, allow_abbrev=False
+    )
     parser.add_argument(
         "runs",
         nargs="+",

@@ -104,18 +104,19 @@ def _check_images(runs: Sequence[RunRecord]) -> np.ndarray:
     all_judged = {key: pool(own) for key, own in by_seed(runs).items()}
     (model, seed), first = next(iter(all_judged.items()))
     for (other, other_seed), found in all_judged.items():
-        same = (found.ids, found.classes) == (first.ids, first.classes)
-        if not same or (found.labels != first.labels).any():
+        one, two = f"{model} ({seed})", f"{other} ({other_seed})"
+        if found.ids != first.ids:
             raise InputError(
-                f"{model} ({seed}) and {other} ({other_seed}) were evaluated on other images "
-                f"({len(first.ids)} and {len(found.ids)}) or labels; compare runs on one split of "
-                "one data set"
+                f"{one} and {two} were evaluated on other images ({len(first.ids)} and "
+                f"{len(found.ids)}, {len(set(first.ids) & set(found.ids))} of them the same); "
+                "compare runs on one split of one data set"
             )
+        if found.classes != first.classes or (found.labels != first.labels).any():
+            raise InputError(f"{one} and {two} were evaluated on other labels of the same images")
         if (found.split, found.checkpoint) != (first.split, first.checkpoint):
             raise InputError(
-                f"of {model} ({seed}) the {first.checkpoint} checkpoint was evaluated on "
-                f"{first.split}, of {other} ({other_seed}) the {found.checkpoint} one on "
-                f"{found.split}; evaluate them alike"
+                f"of {one} the {first.checkpoint} checkpoint was evaluated on {first.split}, of "
+                f"{two} the {found.checkpoint} one on {found.split}; evaluate them alike"
             )
     return estimate.group_numbers(first.groups)
 

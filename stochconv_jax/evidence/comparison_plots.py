@@ -82,11 +82,12 @@ def plot_learning(runs: Sequence[RunRecord], reference: str, curve: str) -> Figu
         for split, colour, style in zip(SPLITS, COLOURS[1::-1], ("-", "--"), strict=True):
             values = _stack(own, f"{split}_{curve}")
             label = "training" if split == "train" else "validation"
-            axes.plot(_epochs(values[0]), values.mean(axis=0), style, c=colour, label=label)
+            line = values.mean(axis=0)
+            axes.plot(_epochs(line), line, f"o{style}", ms=2.5, c=colour, label=label)
             band = (values.min(axis=0), values.max(axis=0))
             axes.fill_between(_epochs(values[0]), *band, color=colour, alpha=0.25, lw=0)
         axes.set_title(f"{name} ({len(own)} run{'s' if len(own) > 1 else ''})", fontsize=10)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.set_xlabel("epoch")
     # Training that has hardly begun may lie far from all that is to be seen.

@@ -32,7 +32,11 @@ def models_table(comparison: dict[str, Any]) -> str:
     judged = BEST_EPOCH not in comparison["differences"]
     header = ["model", "runs"]
     if judged:
-        header += ["ROC AUC over seeds", "95% interval over images", "balanced accuracy"]
+        header += [
+            "ROC AUC over seeds",
+            "95% interval over images",
+            "balanced accuracy (most probable class)",
+        ]
         header += ["gain of averaging draws", "parameters", "GFLOPs", "images/s", "MB a step"]
     else:
         header += ["best epoch's validation AUC", "best run", "final epoch"]

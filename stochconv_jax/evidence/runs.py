@@ -85,19 +85,19 @@ def read_runs(paths: Sequence[pathlib.Path]) -> tuple[list[RunRecord], list[str]
     runs: dict[pathlib.Path, RunRecord] = {}
     left_out: list[str] = []
     seen: set[tuple[pathlib.Path, bytes]] = set()
-    for path in dict.fromkeys(path.resolve() for path in paths):
+    for path in {path.resolve(): path for path in paths}.values():
         found = _find(path)
         published = _read_published(path, seen) if not (path / "config.json").is_file() else []
         if not found and not published:
             raise InputError(f"{path} holds no run; name directories that train.py or study left")
-        runs |= {run.path: run for run in published}
+        runs |= {run.path.resolve(): run for run in published}
         for directory in found:
             if (directory / "metrics.csv").is_file():
-                runs[directory] = _read_run(directory)
+                runs[directory.resolve()] = _read_run(directory)
             elif directory == path:
                 raise InputError(f"{path} has no epoch behind it; train it, or leave it out")
             else:
-                left_out.append(f"{directory} has no epoch behind it")
+                left_out.append(f"{directory} has no epoch behind it; start its study again")
     kept = _evaluated(list(runs.values()), left_out)
     _check_models(kept)
     return kept, left_out
@@ -150,7 +150,7 @@ def _read_run(path: pathlib.Path) -> RunRecord:
     config.pop("eval", None)
     return RunRecord(
         path,
-        path.parent.name if RUN_NAME.fullmatch(path.name) else path.name,
+        _model_name(path.resolve()),
         f"seed {seed}",
         curve,
         speed,
@@ -161,11 +161,15 @@ def _read_run(path: pathlib.Path) -> RunRecord:
     )
 
 
+def _model_name(path: pathlib.Path) -> str:
+    return path.parent.name if RUN_NAME.fullmatch(path.name) else path.name
+
+
 def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -> list[RunRecord]:
     runs = []
     for file in sorted(path.rglob("*_per_epoch.csv")):
         content = file.read_bytes()
-        key = (file.parent, hashlib.sha256(content).digest())
+        key = (file.parent.resolve(), hashlib.sha256(content).digest())
         if key in seen:
             continue
         seen.add(key)
@@ -177,7 +181,7 @@ def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -
             values = np.empty((0, 0))
         if values.shape[1] != len(CURVES) or not len(values) or not np.isfinite(values).all():
             raise InputError(f"{file} is not a published curve of {len(CURVES) + 1} columns")
-        model = " ".join(file.parent.relative_to(path).parts) or path.name
+        model = " ".join(file.parent.relative_to(path).parts) or path.resolve().name
         curve = dict(zip(CURVES, values.T, strict=True))
         runs.append(RunRecord(file, model, file.stem, curve))
     return runs

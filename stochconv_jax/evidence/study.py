@@ -47,6 +47,8 @@ def study(config: ConfigDict, workdir: str) -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         # The runs of a model differ in their seed alone and need compiling once.
         jax.config.update("jax_compilation_cache_dir", str((directory / ".compiled").absolute()))
+    data = config.base.data
+    print(f"{len(runs)} runs on data.name={data.name} {data.directory}".rstrip(), flush=True)
     failed, elsewhere, start = [], 0, time.perf_counter()
     for number, run in enumerate(runs, 1):
         print(f"run {number} of {len(runs)}: {run.name}", flush=True)

@@ -86,7 +86,7 @@ def train(config: ConfigDict, workdir: str) -> None:
             history.write(progress.history)
             if not (directory / "cost.json").exists():
                 write_whole(directory / "cost.json", json.dumps(run.cost(), indent=2) + "\n")
-            print(_describe(row, config.train.epochs), flush=True)
+            print(_describe(row, config.train.epochs, run.compiling), flush=True)
 
 
 class _Run:
@@ -114,6 +114,7 @@ class _Run:
         self.predict: Predict = make_predict(self.abstract, self.mesh, samples=1)
         self.train_step: Any = make_train_step(self.abstract, self.optimizer, self.mesh)
         self.compiled: jax.stages.Compiled | None = None
+        self.compiling = 0.0  # seconds, of the epoch that compiled
         self.train_key, self.validation_key = jax.random.split(jax.random.key(config.seed))
 
     def restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
@@ -133,18 +134,21 @@ class _Run:
     ) -> tuple[TrainState, dict[str, float]]:
         """Trains and validates once; returns the new state and the epoch's row of metrics."""
         start = time.perf_counter()
+        self.compiling = 0.0
         steps: list[tuple[StepMetrics, np.ndarray]] = []
         losses: list[float] = []
         after_first = 0.0
         images = self.config.train.batch_size
         title = f"epoch {epoch}/{self.config.train.epochs}"
         with tqdm(total=self.steps * images, desc=title, unit="image", leave=False) as bar:
-            bar.set_postfix_str("the first step compiles, which takes a while")
+            if self.compiled is None:
+                bar.set_postfix_str("the first step compiles, which takes a while")
             for step in range(first_step, first_step + self.steps):
                 batch = next(batches)
                 key = jax.random.fold_in(self.train_key, step)
                 if self.compiled is None:
                     self.compiled = self.train_step.lower(state, batch, key).compile()
+                    self.compiling = time.perf_counter() - start
                 state, metrics = self.compiled(state, batch, key)
                 steps.append((metrics, batch["label"]))
                 # One step late, so that the device works while the next batch is read.
@@ -195,8 +199,9 @@ class _Run:
         return log_loss(predictions.labels, mean), roc_auc(predictions.labels, mean)
 
 
-def _describe(row: dict[str, float], epochs: int) -> str:
-    left = datetime.timedelta(seconds=round((epochs - row["epoch"]) * row["seconds"]))
+def _describe(row: dict[str, float], epochs: int, compiling: float) -> str:
+    seconds = (epochs - row["epoch"]) * (row["seconds"] - compiling)
+    left = datetime.timedelta(seconds=round(seconds))
     return (
         f"epoch {row['epoch']}/{epochs}  "
         f"loss {row['train_loss']:.4f} (validation {row['val_loss']:.4f})  "

@@ -135,21 +135,25 @@ def _show(words: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     program = "python -m stochconv_jax.prepare"
-    parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    isic = verbs.add_parser("isic", help="the ISIC challenges of 2016 to 2020")
+    isic = verbs.add_parser("isic", help="the ISIC challenges of 2016 to 2020", allow_abbrev=False)
     isic.add_argument("--source", required=True, help="directory of the tables and images")
     isic.add_argument(
         "--tables-only", action="store_true", help="what the tables alone say; needs no image"
     )
     _add_framing(isic, minimum=(1000, 1000), crop_above=3048, crop_to=2048)
-    folder = verbs.add_parser("folder", help="any directory with a CSV")
+    folder = verbs.add_parser("folder", help="any directory with a CSV", allow_abbrev=False)
     folder.add_argument("--source", required=True, help="directory of the images")
     folder.add_argument("--table", default="labels.csv", help="CSV, as given or within --source")
     folder.add_argument("--image-column", default="image", help="column of file names")
     folder.add_argument("--label-column", default="target", help="column of classes")
     folder.add_argument("--group-column", default="", help="column of what must stay in one split")
-    folder.add_argument("--split-column", default="", help="column of train, validation or test")
+    folder.add_argument(
+        "--split-column",
+        default="",
+        help="column of train, validation or test; default: the splits are drawn",
+    )
     folder.set_defaults(tables_only=False)
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
     for verb in (isic, folder):
@@ -186,11 +190,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help=f"bits of 256 in which images that count as one differ; -1 to look for none ({NEAR})",
     )
     add("--split", choices=("group", "image"), default="group", help="image leaks; to compare with")
-    add("--validation-fraction", type=float, default=0.2)
-    add("--test-fraction", type=float, default=0.0)
-    add("--folds", type=int, default=0, help="divide into folds instead")
-    add("--split-seed", type=int, default=0)
-    add("--processes", type=int, default=os.cpu_count() or 1)
+    share = "share of the groups that %s, stratified by class (%%(default)s)"
+    add("--validation-fraction", type=float, default=0.2, help=share % "validate")
+    add("--test-fraction", type=float, default=0.0, help=share % "test")
+    add("--folds", type=int, default=0, help="divide into so many folds instead; 0 for none")
+    add("--split-seed", type=int, default=0, help="of the draw of splits (%(default)s)")
+    add("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
     add("--dry-run", action="store_true", help="show the summary and write nothing")
     add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
     add("--beam-options", default="", help="for it, such as project=mine,region=europe-west4")

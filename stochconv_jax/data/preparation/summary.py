@@ -153,7 +153,14 @@ def _shortcuts(plan: Plan, classes: Sequence[str]) -> str:
     if not aucs:
         return ""
     rows = [
-        [name, f"{auc:.3f}", label, "a network could learn this" if auc >= 0.5 + NOTABLE else ""]
+        [
+            name,
+            f"{auc:.3f}",
+            label,
+            f"{0.5 + NOTABLE:.1f} or more: a network could learn this"
+            if auc >= 0.5 + NOTABLE
+            else "",
+        ]
         for name, (auc, label) in aucs.items()
     ]
     intro = "What tells the class without looking at the picture, on the training split:"
