@@ -218,6 +218,7 @@ def test_a_manifest_without_its_images_is_refused(folder, tmp_path):
 LIMITED = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a suite in the background hands on ignored
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
