@@ -1,4 +1,4 @@
-"""Benchmarks run at a tiny size, those of steps in tests/slow; the documented tables are kept."""
+"""Benchmarks run at a tiny size (of networks: tests/slow); the documented tables are kept ones."""
 
 import json
 import pathlib
@@ -7,7 +7,6 @@ from benchmarks import (
     depthwise_conv,
     input_pipeline,
     measure,
-    sampling,
     stochastic_conv,
 )
 
@@ -34,12 +33,6 @@ def test_depthwise_conv_knows_b0s_sixteen_layers(tmp_path):
     assert layers[7, 1152, 5, 1] == 3
     rows = run(depthwise_conv, tmp_path, "--batch 1 --side 16 --repeats 1")
     assert rows[-1]["layer"] == "all sixteen"
-
-
-def test_sampling(tmp_path):
-    arguments = "--backbone efficientnet_tiny --samples 2 --batch 4 --side 32 --high 64 --repeats 1"
-    rows = run(sampling, tmp_path, arguments)
-    assert [row["K"] for row in rows] == ["1", "2"]
 
 
 def test_input_pipeline(tmp_path):

@@ -1,9 +1,9 @@
-"""The benchmarks of whole training steps run at a tiny size."""
+"""The benchmarks of whole networks run at a tiny size."""
 
 import pytest
 from test_benchmarks import run
 
-from benchmarks import profile_step, train_step
+from benchmarks import profile_step, sampling, train_step
 
 
 @pytest.fixture
@@ -26,3 +26,9 @@ def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
         row["what"] for row in rows
     }
     assert sum(row["share %"] for row in rows) == pytest.approx(100)
+
+
+def test_sampling(tmp_path):
+    arguments = "--backbone efficientnet_tiny --samples 2 --batch 4 --side 32 --high 64 --repeats 1"
+    rows = run(sampling, tmp_path, arguments)
+    assert [row["K"] for row in rows] == ["1", "2"]
