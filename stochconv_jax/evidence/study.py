@@ -64,7 +64,9 @@ def study(config: ConfigDict, workdir: str) -> None:
             failed.append(run.name)
             print(f"failed: {error}", flush=True)
     minutes = (time.perf_counter() - start) / 60
-    print(f"{len(runs) - len(failed) - elsewhere} of {len(runs)} runs are done, {minutes:.0f} min")
+    done = len(runs) - len(failed) - elsewhere
+    others = f", {elsewhere} left to other processes" if elsewhere else ""
+    print(f"{done} of {len(runs)} runs are done{others}, {minutes:.0f} min")
     if failed:
         raise InputError(f"{len(failed)} runs failed ({', '.join(failed)}); the reasons are above")
 
