@@ -1,6 +1,10 @@
 """Files that are there whole or not at all."""
 
+import csv
+import io
 import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def write_whole(path: pathlib.Path, content: str | bytes) -> None:
@@ -11,3 +15,10 @@ def write_whole(path: pathlib.Path, content: str | bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(path)
+
+
+def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a CSV, whole or not at all."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    write_whole(path, text.getvalue())

@@ -2,13 +2,12 @@
 
 import csv
 import hashlib
-import io
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.whole_file import write_whole
+from stochconv_jax.whole_file import write_table
 
 FILE_NAME = "manifest.csv"
 
@@ -57,9 +56,7 @@ class ManifestRow(NamedTuple):
 
 def write_manifest(path: pathlib.Path, rows: Iterable[ManifestRow]) -> None:
     """Writes a manifest, whole or not at all."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([ManifestRow._fields, *rows])
-    write_whole(path, text.getvalue())
+    write_table(path, ManifestRow._fields, rows)
 
 
 def read_manifest(path: pathlib.Path) -> list[ManifestRow]:

@@ -1,12 +1,10 @@
 """Evaluating a trained run: predictions, figures of merit and a report."""
 
-import csv
 import dataclasses
 import io
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -35,7 +33,7 @@ from stochconv_jax.evaluation.provenance import provenance
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.models.from_config import model_from_config
-from stochconv_jax.whole_file import write_whole
+from stochconv_jax.whole_file import write_table, write_whole
 
 
 def evaluate(config: ConfigDict, workdir: str) -> None:
@@ -82,9 +80,9 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     output.mkdir(exist_ok=True)
     # It comes last, for whoever looks whether the run has been evaluated.
     (output / "metrics.json").unlink(missing_ok=True)
-    write_whole(output / "predictions.csv", predictions_table(dataset, predictions))
+    write_predictions(output / "predictions.csv", dataset, predictions)
     facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
-    write_whole(output / "images.csv", _table(["id", "group", *KNOWN], facts))
+    write_table(output / "images.csv", ["id", "group", *KNOWN], facts)
     write_whole(output / "samples.npz", _archive(predictions))
     # A run of a study is called seed0 or so: its model's directory says more.
     name = "/".join(directory.absolute().parts[-2:])
@@ -153,8 +151,8 @@ class TrainedRun:
         return predict_all(predict, self.state, batches, key)
 
 
-def predictions_table(dataset: ImageDataset, predictions: Predictions) -> str:
-    """Returns CSV, a row an image: id, label, probability, spread, and a column a class of several.
+def write_predictions(path: pathlib.Path, dataset: ImageDataset, predictions: Predictions) -> None:
+    """Writes a row an image: id, label, probability, spread, and a column a class of several.
 
     `probability` is the positive class's, or the most probable class's of several; `spread` is the
     standard deviation of that probability over the window samples.
@@ -173,7 +171,7 @@ def predictions_table(dataset: ImageDataset, predictions: Predictions) -> str:
         # Nine digits tell any two float32 apart, so that no rank is lost.
         return [example.id, example.label, *(f"{value:.9g}" for value in values)]
 
-    return _table(header, (row(*pair) for pair in enumerate(predictions.indices)))
+    write_table(path, header, (row(*pair) for pair in enumerate(predictions.indices)))
 
 
 def without_nan(value: Any) -> Any:
@@ -193,12 +191,6 @@ def _print(metrics: dict[str, Any]) -> None:
             limits = metrics["intervals"].get(name)
             shown = f"  [{limits[0]:.4f}, {limits[1]:.4f}]" if limits else ""
             print(f"{name:34}{value:.4f}{shown}")
-
-
-def _table(header: list[str], rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    return text.getvalue()
 
 
 def _archive(predictions: Predictions) -> bytes:

@@ -1,14 +1,11 @@
 """One self-contained HTML page about an evaluation."""
 
 import base64
-import io
 import json
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
-from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from stochconv_jax.data.image_dataset import ImageDataset
@@ -16,6 +13,7 @@ from stochconv_jax.data.pipeline import decode
 from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.metrics import class_probabilities
+from stochconv_jax.evaluation.page import as_png, render_page
 from stochconv_jax.evaluation.predict import Predictions
 from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
 
@@ -59,21 +57,16 @@ def write_report(
       predictions: what they were computed from.
       dataset: the images, for thumbnails of errors.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stochconv_jax.evaluation", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = figure_text
-    environment.filters["interval"] = interval_text
     rows = [
         (name, metrics[name], metrics["intervals"].get(name), explanation)
         for name, explanation in EXPLANATIONS.items()
         if name in metrics
     ]
-    return environment.get_template("report.html.jinja").render(
+    return render_page(
+        "stochconv_jax.evaluation",
+        "report.html.jinja",
+        figure=figure_text,
+        interval=interval_text,
         run=run,
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
         images=f"{config.data.name} {config.data.directory}".rstrip(),
@@ -98,13 +91,6 @@ def figure_text(value: float) -> str:
 def interval_text(limits: tuple[float, float] | None) -> str:
     """Writes an interval with four decimals, nothing for none."""
     return f"{limits[0]:.4f} to {limits[1]:.4f}" if limits and np.isfinite(limits[0]) else ""
-
-
-def as_png(figure: Figure) -> str:
-    """Returns a figure as a PNG in base64."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _pictures(

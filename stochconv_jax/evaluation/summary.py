@@ -1,6 +1,7 @@
 """All that an evaluation says of predictions, as it stands in metrics.json."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,18 +51,7 @@ def summarize(
     threshold = thresholds.get(DECIDING, 0.5)
     measures = doubts(samples, threshold)
     decisions = decide(scores, threshold)
-    ordered = are_ordered(classes)
-
-    def of_rows(rows: np.ndarray) -> dict[str, float]:
-        wrong = decisions[rows] != labels[rows]
-        # Probabilities that were checked once need no checking in every resample.
-        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            found = figures(labels[rows], scores[rows], decisions[rows], ordered)
-        return found | {
-            f"area_under_risk_by_{name}": area_under_risk(doubt[rows], wrong)
-            for name, doubt in measures.items()
-        }
-
+    of_rows = functools.partial(_figures, labels, scores, decisions, measures, are_ordered(classes))
     summary: dict[str, Any] = {
         "images": len(labels),
         "groups": len(np.unique(groups)),
@@ -89,6 +79,25 @@ def summarize(
     else:
         summary["classes"] = class_table(labels, scores, groups, classes)
     return summary
+
+
+def _figures(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    decisions: np.ndarray,
+    measures: Mapping[str, np.ndarray],
+    ordered: bool,
+    rows: np.ndarray,
+) -> dict[str, float]:
+    """Every figure of some rows, such as those of a resample."""
+    wrong = decisions[rows] != labels[rows]
+    # Probabilities that were checked once need no checking in every resample.
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        found = figures(labels[rows], scores[rows], decisions[rows], ordered)
+    return found | {
+        f"area_under_risk_by_{name}": area_under_risk(doubt[rows], wrong)
+        for name, doubt in measures.items()
+    }
 
 
 def class_table(

@@ -4,10 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
-
+from stochconv_jax.evaluation.page import as_png, render_page
 from stochconv_jax.evaluation.provenance import provenance
-from stochconv_jax.evaluation.report import as_png
 from stochconv_jax.evidence import comparison_plots as plots
 from stochconv_jax.evidence import comparison_tables as tables
 from stochconv_jax.evidence.comparison import BEST_EPOCH
@@ -24,19 +22,6 @@ def write_page(
       comparison: as `compare_runs` returns it.
       left_out: why some runs are not among them.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stochconv_jax.evidence", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": tables.number,
-        "interval": tables.signed_interval,
-        "p": tables.p_value,
-        "title": plots.title,
-    }
     figures = list(comparison["differences"])
     main = figures[0]
     reference = comparison["reference"]
@@ -47,7 +32,13 @@ def write_page(
         )
         for figure, rows in comparison["differences"].items()
     }
-    return environment.get_template("comparison.html.jinja").render(
+    return render_page(
+        "stochconv_jax.evidence",
+        "comparison.html.jinja",
+        number=tables.number,
+        interval=tables.signed_interval,
+        p=tables.p_value,
+        title=plots.title,
         comparison=comparison,
         main=main,
         judged=main != BEST_EPOCH,

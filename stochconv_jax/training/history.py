@@ -1,6 +1,5 @@
 """The record of a run: metrics.csv, TensorBoard events and curves.png, made from the same rows."""
 
-import csv
 import io
 import math
 import pathlib
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tensorboardX import SummaryWriter
 
-from stochconv_jax.whole_file import write_whole
+from stochconv_jax.whole_file import write_table, write_whole
 
 COLUMNS = (
     "epoch",
@@ -43,11 +42,8 @@ class History:
         """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
         if not rows:
             return
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.workdir / "metrics.csv", text.getvalue())
+        table = ([row[column] for column in COLUMNS] for row in rows)
+        write_table(self.workdir / "metrics.csv", COLUMNS, table)
         for row in rows[self.written :]:
             for name in COLUMNS[1:]:
                 if math.isfinite(row[name]):

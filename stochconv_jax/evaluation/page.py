@@ -1,0 +1,31 @@
+"""Self-contained HTML pages from templates."""
+
+import base64
+import io
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+
+def render_page(package: str, template: str, **values: Any) -> str:
+    """Returns the page of a template that lies in `package`; every name in it must be given.
+
+    Values that are functions serve as filters as well.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: value for name, value in values.items() if callable(value)}
+    return environment.get_template(template).render(**values)
+
+
+def as_png(figure: Figure) -> str:
+    """Returns a figure as a PNG in base64."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    return base64.b64encode(buffer.getvalue()).decode()
