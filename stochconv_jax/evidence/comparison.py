@@ -19,6 +19,7 @@ from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.estimate import Estimate
 from stochconv_jax.evidence.effects import hedges_g, holm
+from stochconv_jax.evidence.pooling import by_seed, common_groups, pool
 from stochconv_jax.evidence.runs import Judged, RunRecord
 
 BEST_EPOCH = "best_epoch_auc"
@@ -74,7 +75,7 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
     reference = reference or next(iter(by_model))
     if reference not in by_model:
         raise InputError(f"--reference {reference!r} is not a model; use one of {_list(by_model)}")
-    groups = _check_images(runs)
+    groups = common_groups(runs)
     models = [_make_model(name, own, groups) for name, own in by_model.items()]
     base = next(model for model in models if model.name == reference)
     figures = list(base.figures) or [BEST_EPOCH]
@@ -95,76 +96,6 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
 
 def _judged_on(run: RunRecord) -> dict[str, str] | None:
     return {"split": run.judged.split, "checkpoint": run.judged.checkpoint} if run.judged else None
-
-
-def _check_images(runs: Sequence[RunRecord]) -> np.ndarray:
-    """Returns the groups of the images that all models were judged on; empty where none was."""
-    if not all(run.judged for run in runs):
-        return np.zeros(0, int)
-    all_judged = {key: pool(own) for key, own in by_seed(runs).items()}
-    (model, seed), first = next(iter(all_judged.items()))
-    for (other, other_seed), found in all_judged.items():
-        one, two = f"{model} ({seed})", f"{other} ({other_seed})"
-        if found.ids != first.ids:
-            raise InputError(
-                f"{one} and {two} were evaluated on other images ({len(first.ids)} and "
-                f"{len(found.ids)}, {len(set(first.ids) & set(found.ids))} of them the same); "
-                "compare runs on one split of one data set"
-            )
-        if found.classes != first.classes or (found.labels != first.labels).any():
-            raise InputError(f"{one} and {two} were evaluated on other labels of the same images")
-        if (found.split, found.checkpoint) != (first.split, first.checkpoint):
-            raise InputError(
-                f"of {one} the {first.checkpoint} checkpoint was evaluated on {first.split}, of "
-                f"{two} the {found.checkpoint} one on {found.split}; evaluate them alike"
-            )
-    return estimate.group_numbers(first.groups)
-
-
-def pool(runs: Sequence[RunRecord]) -> Judged:
-    """Returns the predictions of one seed's folds together.
-
-    Raises:
-      InputError: an image was judged twice, or a class has none.
-    """
-    parts = [run.judged for run in runs if run.judged]
-    ids = [name for part in parts for name in part.ids]
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    if len(set(ids)) < len(ids):
-        names = ", ".join(str(run.path) for run in runs)
-        raise InputError(f"{names} judge the same images with the same seed; leave all but one out")
-    if len({part.samples.shape[1] for part in parts}) > 1:
-        raise InputError(
-            f"the folds of {runs[0].model} were evaluated with other numbers of samples; run "
-            "eval.py again"
-        )
-    labels = np.concatenate([part.labels for part in parts])[order]
-    classes = parts[0].classes
-    for number, name in enumerate(classes):
-        if number not in labels:
-            raise InputError(
-                f"{runs[0].path} was evaluated on no image of the class {name!r}, without which "
-                "there is no ROC curve; evaluate a split with every class"
-            )
-    groups = [name for part in parts for name in part.groups]
-    return Judged(
-        tuple(ids[number] for number in order),
-        tuple(groups[number] for number in order),
-        labels,
-        np.concatenate([part.scores for part in parts])[order],
-        np.concatenate([part.samples for part in parts])[order],
-        classes,
-        parts[0].split,
-        parts[0].checkpoint,
-    )
-
-
-def by_seed(runs: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
-    """Returns the runs of each model and seed: one, or one a fold."""
-    found: dict[tuple[str, str], list[RunRecord]] = {}
-    for run in runs:
-        found.setdefault((run.model, run.seed), []).append(run)
-    return found
 
 
 def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
