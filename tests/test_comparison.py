@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from stochconv_jax.evidence.compare import main
-from stochconv_jax.evidence.comparison_tables import differences_table, models_table
+from stochconv_jax.evidence.comparison_tables import differences_table, draws_table, models_table
 from stochconv_jax.evidence.effects import hedges_g, holm
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -100,10 +100,13 @@ def test_a_study_is_compared_on_one_page(study, tmp_path):
     assert row["p_over_seeds"] == pytest.approx(2 * stats.t.sf(t, 2))
     assert row["p_over_seeds_holm"] == row["p_over_seeds"]
     assert row["interval_over_images"][0] > 0
-    gain = comparison["models"]["bad"]["gain_of_draws"]
-    assert gain["value"] > 0
+    one, two, three = comparison["models"]["bad"]["by_draws"]
+    assert [one["draws"], two["draws"], three["draws"]] == [1, 2, 3]
+    assert three["roc_auc"] == pytest.approx(np.mean(bad))
+    assert one["gain"] == 0 < three["gain"] == pytest.approx(three["roc_auc"] - one["roc_auc"])
+    assert three["gain_interval_over_images"][0] < three["gain"]
     page = (output / "comparison.html").read_text()
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
     assert "http" not in page
     assert not list(tmp_path.rglob("*.part"))
 
@@ -142,6 +145,8 @@ def test_what_cannot_be_compared_is_named(study, tmp_path, capsys):
     other = make_run(tmp_path / "other", 0, 0.2, ids=range(2, 62))
     error = complain(capsys, study, other, *output)
     assert "(seed 0) and other (seed 0) were evaluated on other images" in error
+    fewer = make_run(tmp_path / "y" / "good" / "seed7", 7, 0.1, draws=2)
+    assert "with other numbers of samples" in complain(capsys, study, fewer, *output)
     unequal = make_run(tmp_path / "x" / "good" / "seed7", 7, 0.1, windows=8)
     assert "differ in more than their seed" in complain(capsys, study, unequal, *output)
     assert "is not a model; use one of bad, good" in complain(
@@ -213,7 +218,7 @@ def test_hedges_g_of_a_worked_example():
 def test_every_table_of_the_documented_results_is_that_of_a_kept_comparison():
     documented = (ROOT / "docs" / "results.md").read_text()
     kept = [json.loads(path.read_text()) for path in (ROOT / "docs" / "results").glob("*.json")]
-    tables = {models_table(comparison) for comparison in kept}
+    tables = {make(comparison) for comparison in kept for make in (models_table, draws_table)}
     for comparison in kept:
         tables |= {differences_table(comparison, figure) for figure in comparison["differences"]}
     found = re.findall(r"(?m)(?:^\|.*\n?)+", documented)

@@ -6,6 +6,7 @@ import numpy as np
 
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
+from stochconv_jax.evaluation.estimate import Estimate
 from stochconv_jax.evaluation.metrics import brier_score, calibration_error
 
 
@@ -15,13 +16,34 @@ def sample_counts(samples: int) -> list[int]:
     return [*powers, samples]
 
 
+def auc_by_samples(
+    labels: np.ndarray, samples: np.ndarray, groups: np.ndarray
+) -> dict[int, Estimate]:
+    """Returns the ROC AUC by number of samples averaged.
+
+    That of K samples is the mean over as many blocks of K as there are, so that no one draw
+    decides.
+
+    Args:
+      labels: int [N], every class among them.
+      samples: [N, K, classes] probabilities.
+      groups: int [N].
+    """
+    return {
+        count: estimate.mean(
+            [estimate.roc_auc(labels, block, groups) for block in _blocks(samples, count)]
+        )
+        for count in sample_counts(samples.shape[1])
+    }
+
+
 def sample_curve(
     labels: np.ndarray, samples: np.ndarray, groups: np.ndarray, resamples: int
 ) -> list[dict[str, object]]:
     """Returns ROC AUC, Brier score and calibration error, with intervals, by samples averaged.
 
-    A row for K samples is the mean over as many blocks of K as there are, so that no one draw
-    decides. `gain` is the ROC AUC's over one sample, on the same images.
+    Each is the mean over blocks as in `auc_by_samples`. `gain` is the ROC AUC's over one sample, on
+    the same images.
 
     Args:
       labels: int [N], every class among them.
@@ -30,12 +52,10 @@ def sample_curve(
       resamples: of the groups, behind the intervals of the last two.
     """
     rows: list[dict[str, object]] = []
-    first = None
-    for count in sample_counts(samples.shape[1]):
+    areas = auc_by_samples(labels, samples, groups)
+    for count, area in areas.items():
         blocks = _blocks(samples, count)
-        area = estimate.mean([estimate.roc_auc(labels, block, groups) for block in blocks])
-        first = first or area
-        gain = area - first
+        gain = area - areas[1]
 
         def of_rows(rows: np.ndarray, blocks: list[np.ndarray] = blocks) -> dict[str, float]:
             return {

@@ -18,6 +18,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.estimate import Estimate
+from stochconv_jax.evaluation.sample_curve import auc_by_samples
 from stochconv_jax.evidence.effects import hedges_g, holm
 from stochconv_jax.evidence.pooling import by_seed, common_groups, pool
 from stochconv_jax.evidence.runs import Judged, RunRecord
@@ -35,13 +36,13 @@ class Model:
       name: of the model.
       runs: over seeds and folds.
       figures: by name, one estimate a seed, the folds of which are pooled.
-      gain: of the ROC AUC of the mean over draws over that of one draw, mean over seeds.
+      by_draws: the ROC AUC by number of draws averaged, mean over seeds; empty without draws.
     """
 
     name: str
     runs: list[RunRecord]
     figures: Mapping[str, list[Estimate]]
-    gain: Estimate | None
+    by_draws: Mapping[int, Estimate]
 
     def over_seeds(self, figure: str) -> np.ndarray:
         """Returns [seeds] of a figure, or of each run's best validation AUC over epochs."""
@@ -100,7 +101,7 @@ def _judged_on(run: RunRecord) -> dict[str, str] | None:
 
 def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
     if not runs[0].judged:
-        return Model(name, runs, {}, None)
+        return Model(name, runs, {}, {})
     seeds = list(by_seed(runs).values())
     judged = [pool(own) for own in seeds]
     figures = {
@@ -112,14 +113,10 @@ def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
             _within_folds(own, part, groups) for own, part in zip(seeds, judged, strict=True)
         ]
     if judged[0].samples.shape[1] == 1:
-        return Model(name, runs, figures, None)
-    one_draw = [
-        estimate.roc_auc(part.labels, draw, groups)
-        for part in judged
-        for draw in part.samples.swapaxes(0, 1)
-    ]
-    gain = estimate.mean(figures["roc_auc"]) - estimate.mean(one_draw)
-    return Model(name, runs, figures, gain)
+        return Model(name, runs, figures, {})
+    areas = [auc_by_samples(part.labels, part.samples, groups) for part in judged]
+    by_draws = {count: estimate.mean([area[count] for area in areas]) for count in areas[0]}
+    return Model(name, runs, figures, by_draws)
 
 
 def _within_folds(runs: Sequence[RunRecord], pooled: Judged, groups: np.ndarray) -> Estimate:
@@ -167,11 +164,16 @@ def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:
     for figure, found in model.figures.items():
         row[figure] = _spread(model.over_seeds(figure))
         row[figure]["interval_over_images"] = estimate.mean(found).interval(groups)
-    if model.gain:
-        row["gain_of_draws"] = {
-            "value": model.gain.value,
-            "interval_over_images": model.gain.interval(groups),
-        }
+    for count, area in model.by_draws.items():
+        gain = area - model.by_draws[1]
+        row.setdefault("by_draws", []).append(
+            {
+                "draws": count,
+                "roc_auc": area.value,
+                "gain": gain.value,
+                "gain_interval_over_images": gain.interval(groups),
+            }
+        )
     return row
 
 

@@ -25,6 +25,7 @@ def write_page(
     figures = list(comparison["differences"])
     main = figures[0]
     reference = comparison["reference"]
+    by_draws = plots.plot_draws(comparison["models"])
     pictures = {
         figure: (
             as_png(plots.plot_values(comparison["models"], figure)),
@@ -43,6 +44,7 @@ def write_page(
         main=main,
         judged=main != BEST_EPOCH,
         pictures=pictures,
+        draws=as_png(by_draws) if by_draws else "",
         curves={
             name: as_png(plots.plot_learning(runs, reference, name)) for name in ("auc", "loss")
         },

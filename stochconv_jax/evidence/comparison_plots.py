@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -63,6 +64,25 @@ def plot_differences(rows: Sequence[Mapping[str, Any]], figure: str, reference: 
                 axes.plot(row[f"interval_over_{kind}"], heights, style, c=colour, lw=3, label=label)
         axes.plot(row["difference"], place, "D", c="black", ms=6, label="difference of means")
     axes.set(xlabel=f"{title(figure)}, difference from {reference}")
+    _legend(axes)
+    return picture
+
+
+def plot_draws(models: Mapping[str, Any]) -> Figure | None:
+    """Draws each model's ROC AUC by the number of draws averaged; None where no model has any."""
+    drawn = {name: model["by_draws"] for name, model in models.items() if "by_draws" in model}
+    if not drawn:
+        return None
+    picture, axes = _rows(list(drawn))
+    counts = sorted({point["draws"] for points in drawn.values() for point in points})
+    shades = colormaps["cividis_r"](np.linspace(0, 1, len(counts)))
+    for place, points in enumerate(drawn.values()):
+        for point in points:
+            count = point["draws"]
+            label = f"{count} draw{'s averaged' if count > 1 else ''}"
+            colour = shades[counts.index(count)]
+            axes.plot(point["roc_auc"], place, "o", ms=9, mec="black", mfc=colour, label=label)
+    axes.set(xlabel="area under the ROC curve, mean over seeds")
     _legend(axes)
     return picture
 

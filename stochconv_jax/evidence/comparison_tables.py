@@ -45,16 +45,31 @@ def models_table(comparison: dict[str, Any]) -> str:
         row = [name, str(model["runs"])]
         if judged:
             low, high = model["roc_auc"]["interval_over_images"]
-            gain = model.get("gain_of_draws")
+            gain = model.get("by_draws", [{}])[-1].get("gain_interval_over_images")
             row += [_spread(model["roc_auc"]), f"{number(low)} to {number(high)}"]
             row += [_spread(model["balanced_accuracy"])]
-            row += [signed_interval(gain["interval_over_images"]) if gain else "-"]
+            row += [signed_interval(gain)]
             row += [number(model.get("parameters"), 0), number(model.get("gigaflops"), 3)]
             row += [number(model["images_per_second"], 0), number(model.get("step_megabytes"), 0)]
         else:
             best = model[BEST_EPOCH]
             row += [_spread(best), number(best["best"]), number(model["final_epoch_auc"]["mean"])]
         rows.append(row)
+    return _table(header, rows)
+
+
+def draws_table(comparison: dict[str, Any]) -> str:
+    """Returns a row a model with windows: its ROC AUC by the number of draws averaged."""
+    found = {
+        name: {point["draws"]: point["roc_auc"] for point in model["by_draws"]}
+        for name, model in comparison["models"].items()
+        if "by_draws" in model
+    }
+    counts = sorted({count for areas in found.values() for count in areas})
+    header = ["ROC AUC", *(f"{count} draw{'s' if count > 1 else ''}" for count in counts)]
+    rows = [
+        [name, *(number(areas.get(count)) for count in counts)] for name, areas in found.items()
+    ]
     return _table(header, rows)
 
 

@@ -29,11 +29,6 @@ def pool(runs: Sequence[RunRecord]) -> Judged:
     if len(set(ids)) < len(ids):
         names = ", ".join(str(run.path) for run in runs)
         raise InputError(f"{names} judge the same images with the same seed; leave all but one out")
-    if len({part.samples.shape[1] for part in parts}) > 1:
-        raise InputError(
-            f"the folds of {runs[0].model} were evaluated with other numbers of samples; run "
-            "eval.py again"
-        )
     labels = np.concatenate([part.labels for part in parts])[order]
     classes = parts[0].classes
     for number, name in enumerate(classes):

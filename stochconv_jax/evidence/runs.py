@@ -245,6 +245,12 @@ def _check_models(runs: Sequence[RunRecord]) -> None:
                 f"{other.path} and {run.path} are both called {run.model!r} and differ in more "
                 "than their seed; rename one of the directories"
             )
+        draws = {each.judged.samples.shape[1] for each in (other, run) if each.judged}
+        if len(draws) > 1:
+            raise InputError(
+                f"{other.path} and {run.path} were evaluated with other numbers of samples; run "
+                "eval.py with the same on both"
+            )
 
 
 def _read_rows(path: pathlib.Path) -> list[dict[str, str]]:
