@@ -19,7 +19,7 @@ def main() -> None:
         plot_values(comparison["models"], figure).savefig(KEPT / f"{name}.png", dpi=90)
     draws = plot_draws(_read("quick")["models"])
     draws.savefig(KEPT / "quick_draws.png", dpi=90)
-    for name in ("ham10000",):
+    for name in ("ham10000", "retinas"):
         comparison = _read(name)
         figure, rows = next(iter(comparison["differences"].items()))
         picture = plot_differences(rows, figure, comparison["reference"])
