@@ -83,7 +83,9 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
     except (AttributeError, KeyError) as error:
         found = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', str(error))
         if found is None:
-            raise InputError(f"the config has no field {error}; see configs/base.py") from error
+            raise InputError(
+                f"the config has no field {_missing_field(error)!r}; see configs/base.py"
+            ) from error
         right, wrong = found.groups()
         raise InputError(f'the config has no field "{wrong}"; did you mean "{right}"?') from error
     except OSError as error:
@@ -95,6 +97,13 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
     if not workdir.value:
         raise InputError("--workdir is missing; name the directory of the run")
     return chosen, workdir.value
+
+
+def _missing_field(error: Exception) -> str:
+    """The name in ml_collections' message: quoted behind "Key", at its end, or all of it."""
+    message = str(error.args[0])
+    found = re.search(r'Key "(\w+)"|lookup: ([\w.]+)$', message)
+    return next(filter(None, found.groups())) if found else message.strip("'\"")
 
 
 def _explain_config(arguments: list[str]) -> InputError:

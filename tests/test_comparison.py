@@ -146,7 +146,7 @@ def test_what_cannot_be_compared_is_named(study, tmp_path, capsys):
     error = complain(capsys, study, other, *output)
     assert "(seed 0) and other (seed 0) were evaluated on other images" in error
     fewer = make_run(tmp_path / "y" / "good" / "seed7", 7, 0.1, draws=2)
-    assert "with other numbers of samples" in complain(capsys, study, fewer, *output)
+    assert "with different numbers of samples" in complain(capsys, study, fewer, *output)
     unequal = make_run(tmp_path / "x" / "good" / "seed7", 7, 0.1, windows=8)
     assert "differ in more than their seed" in complain(capsys, study, unequal, *output)
     assert "is not a model; use one of bad, good" in complain(
@@ -183,6 +183,8 @@ def test_what_was_not_evaluated_alike_is_named(study, tmp_path, capsys):
     assert "of other (seed 0) the latest one on test; evaluate them alike" in complain(
         capsys, study, latest, *output
     )
+    one_of_a_model = make_run(tmp_path / "x" / "good" / "seed7", 7, 0.1, checkpoint="latest")
+    assert "on different splits or checkpoints" in complain(capsys, study, one_of_a_model, *output)
     with (study / "bad" / "seed1" / "metrics.csv").open("a") as file:
         file.write("4,0.7,0.7,0.6,0.7,1,10\n")
     assert "was evaluated after 3 epochs and has 4 now" in complain(capsys, study, *output)

@@ -79,9 +79,12 @@ def test_a_command_that_cannot_be_read_is_explained(monkeypatch, arguments, sent
 
 def test_the_papers_study_trains_the_configs_of_the_same_names():
     runs = make_runs(paper.get_config())
-    assert len(runs) == 7 * 5
-    for run in runs[:7]:
-        expected = importlib.import_module(f"configs.{run.name.split('/')[0]}").get_config("isic")
+    assert len(runs) == 8 * 5
+    names = {run.name.split("/")[0]: run for run in runs}
+    # A control that the paper did not have.
+    assert names.pop("two_ordinary").config.model.branches == ("global", "global")
+    for name, run in names.items():
+        expected = importlib.import_module(f"configs.{name}").get_config("isic")
         for section in ("data", "model"):
             assert run.config[section].to_dict() == expected[section].to_dict(), run.name
 

@@ -180,6 +180,7 @@ def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
 BAD_COMMANDS = {
     "mistyped field": ({"model.windws": "4"}, 'did you mean "windows"'),
     "mistyped section": ({"modl.windows": "4"}, 'did you mean "model"'),
+    "no such field": ({"data.zzz": "4"}, "has no field 'zzz'; see"),
     "wrong type": ({"train.epochs": "many"}, "train.epochs=many"),
     "window larger than the image": (
         {"data.low_size": "(128, 128)"},

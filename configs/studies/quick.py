@@ -1,7 +1,8 @@
 """The paper's networks and their controls in small, on synthetic lesions: 90 minutes on two cores.
 
     python -m stochconv_jax.study --config=configs/studies/quick.py --workdir=runs/quick
-    python -m stochconv_jax.compare runs/quick/* --output=runs/quick/comparison
+    python -m stochconv_jax.compare runs/quick/* --reference two_ordinary \
+        --output=runs/quick/comparison
 
 1,000 training images of 256x256, seen small at 56x56, where nothing tells the classes apart; the
 checkpoint is chosen on 200 more and judged on 800 others.

@@ -2,17 +2,17 @@
 
 import base64
 import io
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
 from matplotlib.figure import Figure
 
 
-def render_page(package: str, template: str, **values: Any) -> str:
-    """Returns the page of a template that lies in `package`; every name in it must be given.
-
-    Values that are functions serve as filters as well.
-    """
+def render_page(
+    package: str, template: str, filters: Mapping[str, Callable[..., str]], **values: Any
+) -> str:
+    """Returns the page of a template that lies in `package`; every name in it must be given."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package, "."),
         autoescape=True,
@@ -20,7 +20,7 @@ def render_page(package: str, template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: value for name, value in values.items() if callable(value)}
+    environment.filters |= filters
     return environment.get_template(template).render(**values)
 
 

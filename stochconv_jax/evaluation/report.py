@@ -65,8 +65,7 @@ def write_report(
     return render_page(
         "stochconv_jax.evaluation",
         "report.html.jinja",
-        figure=figure_text,
-        interval=interval_text,
+        {"figure": figure_text, "interval": interval_text},
         run=run,
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
         images=f"{config.data.name} {config.data.directory}".rstrip(),

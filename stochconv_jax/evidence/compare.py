@@ -10,7 +10,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import without_nan
 from stochconv_jax.evidence.comparison import compare_runs
 from stochconv_jax.evidence.comparison_page import write_page
-from stochconv_jax.evidence.comparison_tables import differences_table, models_table
+from stochconv_jax.evidence.comparison_tables import differences_table, draws_table, models_table
 from stochconv_jax.evidence.runs import read_runs
 from stochconv_jax.whole_file import write_whole
 
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_whole(options.output / "comparison.html", write_page(runs, comparison, left_out))
         text = json.dumps(without_nan(comparison), indent=2)
         write_whole(options.output / "comparison.json", text + "\n")
-        print(f"{models_table(comparison)}\n\n{differences_table(comparison, figure)}\n")
+        tables = [models_table(comparison), differences_table(comparison, figure)]
+        print("\n\n".join(filter(None, [*tables, draws_table(comparison)])), end="\n\n")
         for reason in left_out:
             print(f"left out: {reason}")
         print(f"{len(runs)} runs of {len(comparison['models'])} models are compared in")

@@ -36,15 +36,18 @@ def write_page(
     return render_page(
         "stochconv_jax.evidence",
         "comparison.html.jinja",
-        number=tables.number,
-        interval=tables.signed_interval,
-        p=tables.p_value,
-        title=plots.title,
+        {
+            "number": tables.number,
+            "interval": tables.signed_interval,
+            "p": tables.p_value,
+            "called": plots.title,
+        },
         comparison=comparison,
         main=main,
         judged=main != BEST_EPOCH,
         pictures=pictures,
-        draws=as_png(by_draws) if by_draws else "",
+        draws=tables.draws_rows(comparison),
+        draws_picture=as_png(by_draws) if by_draws else "",
         curves={
             name: as_png(plots.plot_learning(runs, reference, name)) for name in ("auc", "loss")
         },

@@ -37,7 +37,8 @@ def models_table(comparison: dict[str, Any]) -> str:
             "95% interval over images",
             "balanced accuracy (most probable class)",
         ]
-        header += ["gain of averaging draws", "parameters", "GFLOPs", "images/s", "MB a step"]
+        header += ["gain of averaging draws (95% interval over images)", "parameters"]
+        header += ["GFLOPs of one draw", "images/s", "MB a step"]
     else:
         header += ["best epoch's validation AUC", "best run", "final epoch"]
     rows = []
@@ -45,10 +46,10 @@ def models_table(comparison: dict[str, Any]) -> str:
         row = [name, str(model["runs"])]
         if judged:
             low, high = model["roc_auc"]["interval_over_images"]
-            gain = model.get("by_draws", [{}])[-1].get("gain_interval_over_images")
+            gain = model["by_draws"][-1] if "by_draws" in model else None
             row += [_spread(model["roc_auc"]), f"{number(low)} to {number(high)}"]
             row += [_spread(model["balanced_accuracy"])]
-            row += [signed_interval(gain)]
+            row += [_gain(gain) if gain else "-"]
             row += [number(model.get("parameters"), 0), number(model.get("gigaflops"), 3)]
             row += [number(model["images_per_second"], 0), number(model.get("step_megabytes"), 0)]
         else:
@@ -59,7 +60,13 @@ def models_table(comparison: dict[str, Any]) -> str:
 
 
 def draws_table(comparison: dict[str, Any]) -> str:
-    """Returns a row a model with windows: its ROC AUC by the number of draws averaged."""
+    """Returns a row a model with windows: its ROC AUC by draws averaged; "" where there is none."""
+    header, *rows = draws_rows(comparison)
+    return _table(header, rows) if rows else ""
+
+
+def draws_rows(comparison: dict[str, Any]) -> list[list[str]]:
+    """Returns the cells of that table, the header first."""
     found = {
         name: {point["draws"]: point["roc_auc"] for point in model["by_draws"]}
         for name, model in comparison["models"].items()
@@ -67,10 +74,10 @@ def draws_table(comparison: dict[str, Any]) -> str:
     }
     counts = sorted({count for areas in found.values() for count in areas})
     header = ["ROC AUC", *(f"{count} draw{'s' if count > 1 else ''}" for count in counts)]
-    rows = [
-        [name, *(number(areas.get(count)) for count in counts)] for name, areas in found.items()
+    return [
+        header,
+        *([name, *(number(areas.get(count)) for count in counts)] for name, areas in found.items()),
     ]
-    return _table(header, rows)
 
 
 def differences_table(comparison: dict[str, Any], figure: str) -> str:
@@ -89,6 +96,10 @@ def differences_table(comparison: dict[str, Any], figure: str) -> str:
         cells += [p_value(row.get("p_over_seeds_holm")), number(row.get("hedges_g"), 1)]
         rows.append(cells)
     return _table(header, rows)
+
+
+def _gain(point: dict[str, Any]) -> str:
+    return f"{point['gain']:+.4f} ({signed_interval(point['gain_interval_over_images'])})"
 
 
 def _spread(found: dict[str, Any]) -> str:

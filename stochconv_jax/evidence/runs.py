@@ -231,7 +231,7 @@ def _classes_last(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _check_models(runs: Sequence[RunRecord]) -> None:
-    """Runs that are called one model must differ in seed and fold alone."""
+    """Runs that are called one model must differ in seed and fold alone, and be judged alike."""
     first: dict[str, RunRecord] = {}
     for run in runs:
         other = first.setdefault(run.model, run)
@@ -245,11 +245,11 @@ def _check_models(runs: Sequence[RunRecord]) -> None:
                 f"{other.path} and {run.path} are both called {run.model!r} and differ in more "
                 "than their seed; rename one of the directories"
             )
-        draws = {each.judged.samples.shape[1] for each in (other, run) if each.judged}
-        if len(draws) > 1:
+        judged = [each.judged for each in (other, run) if each.judged]
+        if len({(each.split, each.checkpoint, each.samples.shape[1]) for each in judged}) > 1:
             raise InputError(
-                f"{other.path} and {run.path} were evaluated with other numbers of samples; run "
-                "eval.py with the same on both"
+                f"{other.path} and {run.path} were evaluated on different splits or checkpoints or "
+                "with different numbers of samples; run eval.py alike on both"
             )
 
 
