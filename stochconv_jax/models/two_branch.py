@@ -119,17 +119,7 @@ class TwoBranchNetwork(nnx.Module):
             features = backbone.head_features
         self.set_attributes(nnx.BatchNorm, momentum=batch_norm_momentum)
         self.dropout_rate = dropout_rate
-        # Published: uniform in +-1/sqrt(outputs), for 1,000 outputs; with a few outputs that rule
-        # would start far from a balanced guess, so the range stays at the published one.
-        limit = max(num_outputs, 1000) ** -0.5
-        self.classifier = nnx.Linear(
-            features,
-            num_outputs,
-            kernel_init=lambda key, shape, dtype, **_: jax.random.uniform(
-                key, shape, dtype, -limit, limit
-            ),
-            rngs=rngs,
-        )
+        self.classifier = _make_classifier(features, num_outputs, rngs)
 
     def __call__(
         self,
@@ -231,6 +221,23 @@ def create_model(backbone: Backbone, *, seed: int, **arguments: Any) -> TwoBranc
         return TwoBranchNetwork(backbone, rngs=rngs, **arguments)
 
     return create()
+
+
+def _make_classifier(features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
+    """The dense layer.
+
+    Published: uniform in +-1/sqrt(outputs), for 1,000 outputs; with a few outputs that rule would
+    start far from a balanced guess, so the range stays at the published one.
+    """
+    limit = max(num_outputs, 1000) ** -0.5
+    return nnx.Linear(
+        features,
+        num_outputs,
+        kernel_init=lambda key, shape, dtype, **_: jax.random.uniform(
+            key, shape, dtype, -limit, limit
+        ),
+        rngs=rngs,
+    )
 
 
 def _stages_before(join: str | int, stages: int) -> int:
