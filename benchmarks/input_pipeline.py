@@ -17,10 +17,10 @@ from PIL import Image
 
 from benchmarks.measure import RESULTS, report
 from configs import base
-from stochconv_jax.data.augment import augment, shrink
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import STRIDES, Pipeline, decode
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.pipeline.augment import augment, shrink
+from stochconv_jax.data.pipeline.batches import STRIDES, Pipeline, decode
 from stochconv_jax.data.preparation.inspection import inspect_file
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.ops import polyphase

@@ -14,10 +14,11 @@ import numpy as np
 import optax
 
 from benchmarks.measure import RESULTS, milliseconds, report
-from stochconv_jax.data.pipeline import Batch
-from stochconv_jax.evaluation.predict import make_mesh, make_predict
+from stochconv_jax.data.pipeline.batches import Batch
+from stochconv_jax.evaluation.predict import make_predict
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.runs.devices import make_mesh
 from stochconv_jax.training.step import create_state, make_train_step
 
 BOTH = ("global", "stochastic")
@@ -32,13 +33,13 @@ class Network(NamedTuple):
     backbone: str
     side: int
     branches: tuple[str, ...] = ("global",)
-    rematerialise: bool = False
+    remat: bool = False
     divisor: int = 1
 
 
 NETWORKS = {
     "b0": Network("efficientnet_b0", 224),
-    "b0, rematerialised": Network("efficientnet_b0", 224, rematerialise=True),
+    "b0, rematerialised": Network("efficientnet_b0", 224, remat=True),
     "split b0": Network("efficientnet_b0", 224, BOTH),
     "b4": Network("efficientnet_b4", 380, divisor=4),
 }
@@ -69,7 +70,7 @@ def make_jax(
         seed=0,
         branches=network.branches,
         output_size=(-(-network.side // 2),) * 2,
-        rematerialise=network.rematerialise,
+        remat=network.remat,
         dtype=jnp.float32 if on_cpu else jnp.bfloat16,
     )
     optimizer = optax.rmsprop(1e-3, decay=0.99)

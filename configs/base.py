@@ -83,7 +83,7 @@ def _model() -> ConfigDict:
     model.axes = "independent"  # or diagonal, as published
     model.dropout_rate = 0.3  # before the dense layer, in [0, 1)
     model.batch_norm_momentum = 0.99  # kept of running statistics each step; lower for short runs
-    model.rematerialise = False  # True computes blocks again for their gradients, to save memory
+    model.remat = False  # True computes blocks again for their gradients, to save memory
     model.compute_dtype = "auto"  # float32, bfloat16, or auto: bfloat16 except on the CPU
     return model
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from stochconv_jax.data.augment import shrink
-from stochconv_jax.data.lesion_drawing import draw_lesion
+from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 from stochconv_jax.ops import sample_windows, window_size
 
 HIGH, LOW, WINDOWS = 1024, 224, 4

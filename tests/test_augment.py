@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stochconv_jax.data.augment import augment, shrink
+from stochconv_jax.data.pipeline.augment import augment, shrink
 
 
 class FixedDraws:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stochconv_jax.data.color import ColorAugmentation
+from stochconv_jax.data.pipeline.color import ColorAugmentation
 
 
 @pytest.fixture

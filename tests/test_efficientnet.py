@@ -66,7 +66,7 @@ def test_initial_parameters_follow_the_published_distributions():
     assert 0.03 < np.abs(model.classifier.kernel[...]).max() <= 1000**-0.5
 
 
-def test_drop_connect_rises_linearly_with_depth():
+def test_drop_path_rises_linearly_with_depth():
     model = abstract(branches=("global",))
     rates = [block.drop_rate for stage in model.branches[0].stages.stages for block in stage]
     np.testing.assert_allclose(rates, 0.2 * np.arange(16) / 16)
@@ -89,7 +89,7 @@ def test_bfloat16_blocks_stay_near_float32():
     assert 1e-4 < error < 0.03
 
 
-def test_drop_connect_drops_whole_blocks_and_keeps_the_mean():
+def test_drop_path_drops_whole_blocks_and_keeps_the_mean():
     block = make_block()
     x = jax.random.normal(jax.random.key(0), (2, 4, 4, 8))
     dropped, kept = block(x, jnp.array([0.1, 0.9])) - x

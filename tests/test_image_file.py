@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stochconv_jax.data.preparation.image_file import open_image
+from stochconv_jax.data.image_file import open_image
 from stochconv_jax.errors import InputError
 
 

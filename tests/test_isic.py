@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.isic import read_isic
 from stochconv_jax.data.preparation.selection import select
 from stochconv_jax.errors import InputError

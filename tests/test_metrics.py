@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from stochconv_jax.data.image_dataset import Example
+from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.evaluation import metrics
 from stochconv_jax.evaluation.deferral import (
     area_under_risk,

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from configs import base
-from stochconv_jax.data.color import ColorAugmentation
-from stochconv_jax.data.image_dataset import Example, ImageDataset
+from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
+from stochconv_jax.data.framing import encode_jpeg
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import Pipeline, decode
-from stochconv_jax.data.preparation.framing import encode_jpeg
+from stochconv_jax.data.pipeline.batches import Pipeline, decode
+from stochconv_jax.data.pipeline.color import ColorAugmentation
 from stochconv_jax.errors import InputError
 
 

@@ -4,12 +4,13 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from stochconv_jax.data.augment import shrink
-from stochconv_jax.data.image_dataset import Example, ImageDataset
-from stochconv_jax.data.pipeline import Pipeline
-from stochconv_jax.data.preparation.framing import encode_jpeg
-from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict, predict_all
+from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
+from stochconv_jax.data.framing import encode_jpeg
+from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.evaluation.predict import make_predict, predict_all
 from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.runs.devices import make_mesh
 
 KEY = jax.random.key(1)
 
@@ -46,9 +47,7 @@ def shrunk(images):
 
 
 def predict(model, dataset, batch_size, devices=1, samples=3):
-    mesh = jax.make_mesh(
-        (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
-    )
+    mesh = make_mesh(devices)
     state = tuple(nnx.state(model, nnx.Param, nnx.BatchStat))
     batches = Pipeline(dataset, (32, 32)).evaluation_batches("validation", batch_size)
     return predict_all(make_predict(model, mesh, samples), state, batches, KEY)
@@ -93,7 +92,7 @@ def test_evaluation_repeats_to_the_bit(dataset):
 
 
 def test_rematerialisation_is_for_training_and_changes_no_prediction(dataset):
-    plain, thrifty = (make_model(join="stem", rematerialise=value) for value in (False, True))
+    plain, thrifty = (make_model(join="stem", remat=value) for value in (False, True))
     expected, actual = (predict(model, dataset, 9, samples=2) for model in (plain, thrifty))
     np.testing.assert_allclose(actual.samples, expected.samples, rtol=1e-4, atol=1e-6)
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stochconv_jax.data.image_dataset import Example, check_splits
-from stochconv_jax.data.manifest import read_manifest
-from stochconv_jax.data.pipeline import decode
+from stochconv_jax.data.dataset.image_dataset import Example, check_splits
+from stochconv_jax.data.dataset.manifest import read_manifest
+from stochconv_jax.data.dataset.prepared import Opening, open_prepared
+from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.preparation import command
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
-from stochconv_jax.data.prepared import Opening, open_prepared
 from stochconv_jax.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from stochconv_jax.data.manifest import ManifestRow
-from stochconv_jax.data.pipeline import decode
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.dataset.manifest import ManifestRow
+from stochconv_jax.data.framing import Framing
+from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.selection import select

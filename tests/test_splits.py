@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stochconv_jax.data.splits import assign_folds, assign_splits
+from stochconv_jax.data.dataset.splits import assign_folds, assign_splits
 from stochconv_jax.errors import InputError
 
 

@@ -5,9 +5,9 @@ import pytest
 from flax import nnx
 from test_efficientnet import abstract
 
-from stochconv_jax.evaluation.predict import DATA_AXIS
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase
+from stochconv_jax.runs.devices import make_mesh
 from stochconv_jax.training.step import create_state, cross_entropy, make_train_step
 
 
@@ -35,9 +35,7 @@ def on_one_device():
 
 
 def train_on(devices, steps=2, **arguments):
-    mesh = jax.make_mesh(
-        (devices,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:devices]
-    )
+    mesh = make_mesh(devices)
     model = make_model(**arguments)
     # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
     optimizer = optax.sgd(0.05)
@@ -69,16 +67,16 @@ def test_four_devices_make_the_same_step_as_one(on_one_device):
 
 
 def test_rematerialising_changes_nothing_but_the_memory(on_one_device):
-    (one, losses, _), (other, other_losses, _) = on_one_device, train_on(1, rematerialise=True)
+    (one, losses, _), (other, other_losses, _) = on_one_device, train_on(1, remat=True)
     np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
     for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(second, first, rtol=1e-3, atol=1e-5)
 
 
 def test_rematerialising_keeps_little_for_the_backward_pass():
-    def kept_bytes(rematerialise):
+    def kept_bytes(remat):
         graph, parameters, rest = nnx.split(
-            abstract(rematerialise=rematerialise, branches=("global",)), nnx.Param, ...
+            abstract(remat=remat, branches=("global",)), nnx.Param, ...
         )
         images = np.zeros((8, 224, 224, 3), np.uint8)
 

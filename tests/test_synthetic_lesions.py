@@ -6,9 +6,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from configs import base
-from stochconv_jax.data.augment import shrink
-from stochconv_jax.data.lesion_drawing import draw_lesion
 from stochconv_jax.data.load import load_dataset
+from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 from stochconv_jax.evaluation.metrics import roc_auc
 
 

@@ -6,17 +6,21 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from stochconv_jax.data.image_builder import open_records
-from stochconv_jax.data.image_dataset import ImageDataset, check_splits
-from stochconv_jax.data.lesion_drawing import MIN_SIZE
-from stochconv_jax.data.manifest import FILE_NAME
+from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
+from stochconv_jax.data.dataset.manifest import FILE_NAME
+from stochconv_jax.data.dataset.prepared import Opening, open_prepared
+from stochconv_jax.data.dataset.records import open_records
+from stochconv_jax.data.dataset.splits import assign_splits
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
 from stochconv_jax.data.preparation.preparation import NEAR, make_plan, reserved, write_prepared
 from stochconv_jax.data.preparation.summary import describe_dropped
-from stochconv_jax.data.prepared import Opening, open_prepared
-from stochconv_jax.data.splits import assign_splits
-from stochconv_jax.data.synthetic_lesions import CLASSES, SyntheticLesions, SyntheticLesionsConfig
+from stochconv_jax.data.preparation.synthetic_lesions import (
+    CLASSES,
+    SyntheticLesions,
+    SyntheticLesionsConfig,
+)
 from stochconv_jax.errors import InputError
 
 

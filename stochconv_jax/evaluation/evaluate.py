@@ -13,27 +13,26 @@ from flax import nnx
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from stochconv_jax.checkpoints import Checkpoints, check_config, check_data
+from stochconv_jax.atomic_write import atomic_write, write_table
 from stochconv_jax.config_limits import check_limits
-from stochconv_jax.data.image_dataset import ImageDataset
+from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.data.dataset.prepared import KNOWN
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import Pipeline
-from stochconv_jax.data.prepared import KNOWN
+from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.metrics import class_probabilities
 from stochconv_jax.evaluation.predict import (
     ModelState,
     Predictions,
-    make_mesh,
     make_predict,
     predict_all,
-    replicated,
 )
 from stochconv_jax.evaluation.provenance import provenance
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.models.from_config import model_from_config
-from stochconv_jax.whole_file import write_table, write_whole
+from stochconv_jax.runs.checkpoints import Checkpoints, check_config, check_data
+from stochconv_jax.runs.devices import make_mesh, replicated
 
 
 def evaluate(config: ConfigDict, workdir: str) -> None:
@@ -83,11 +82,11 @@ def evaluate(config: ConfigDict, workdir: str) -> None:
     write_predictions(output / "predictions.csv", dataset, predictions)
     facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
     write_table(output / "images.csv", ["id", "group", *KNOWN], facts)
-    write_whole(output / "samples.npz", _archive(predictions))
+    atomic_write(output / "samples.npz", _archive(predictions))
     # A run of a study is called seed0 or so: its model's directory says more.
     name = "/".join(directory.absolute().parts[-2:])
-    write_whole(output / "report.html", write_report(name, config, metrics, predictions, dataset))
-    write_whole(output / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
+    atomic_write(output / "report.html", write_report(name, config, metrics, predictions, dataset))
+    atomic_write(output / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
     _print(metrics)
     print(f"report: {output / 'report.html'}")
 

@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
-from stochconv_jax.data.pipeline import Batch
+from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.errors import InputError
 from stochconv_jax.models import TwoBranchNetwork
-
-DATA_AXIS = "data"
+from stochconv_jax.runs.devices import DATA_AXIS
 
 # The parameters and the running statistics of a network.
 ModelState = tuple[nnx.State, nnx.State]
@@ -32,19 +31,6 @@ class Predictions(NamedTuple):
     indices: np.ndarray
     labels: np.ndarray
     samples: np.ndarray
-
-
-def make_mesh() -> Mesh:
-    """Returns all local devices along one axis, over which batches are divided."""
-    devices = jax.local_devices()
-    return jax.make_mesh(
-        (len(devices),), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=devices
-    )
-
-
-def replicated(mesh: Mesh) -> NamedSharding:
-    """Returns the layout that holds a copy on every device of the mesh."""
-    return NamedSharding(mesh, PartitionSpec())
 
 
 def probabilities(logits: jax.Array) -> jax.Array:

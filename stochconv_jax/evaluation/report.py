@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from ml_collections import ConfigDict
 
-from stochconv_jax.data.image_dataset import ImageDataset
-from stochconv_jax.data.pipeline import decode
+from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.metrics import class_probabilities

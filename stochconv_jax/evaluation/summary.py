@@ -8,7 +8,7 @@ import numpy as np
 import sklearn
 from sklearn import metrics as sklearn_metrics
 
-from stochconv_jax.data.image_dataset import Example
+from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
 from stochconv_jax.evaluation.deferral import (

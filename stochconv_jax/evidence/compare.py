@@ -5,6 +5,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.command_line import mistakes_in_a_sentence
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import without_nan
@@ -12,7 +13,6 @@ from stochconv_jax.evidence.comparison import compare_runs
 from stochconv_jax.evidence.comparison_page import write_page
 from stochconv_jax.evidence.comparison_tables import differences_table, draws_table, models_table
 from stochconv_jax.evidence.runs import read_runs
-from stochconv_jax.whole_file import write_whole
 
 DESCRIPTION = (
     "Compares models over seeds, on one self-contained page: curves, figures with intervals, and "
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         comparison = compare_runs(runs, options.reference)
         figure = next(iter(comparison["differences"]))
         options.output.mkdir(parents=True, exist_ok=True)
-        write_whole(options.output / "comparison.html", write_page(runs, comparison, left_out))
+        atomic_write(options.output / "comparison.html", write_page(runs, comparison, left_out))
         text = json.dumps(without_nan(comparison), indent=2)
-        write_whole(options.output / "comparison.json", text + "\n")
+        atomic_write(options.output / "comparison.json", text + "\n")
         tables = [models_table(comparison), differences_table(comparison, figure)]
         print("\n\n".join(filter(None, [*tables, draws_table(comparison)])), end="\n\n")
         for reason in left_out:

@@ -11,11 +11,11 @@ import jax
 from filelock import FileLock, Timeout
 from ml_collections import ConfigDict
 
-from stochconv_jax.checkpoints import check_config
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.runs.checkpoints import check_config
 from stochconv_jax.training.loop import train
 
 USAGE = """python -m stochconv_jax.study --config=FILE[:ARGUMENT] --workdir=DIRECTORY

@@ -37,11 +37,11 @@ class Stages(nnx.Module):
         last: int,
         in_features: int,
         *,
-        rematerialise: bool,
+        remat: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        self.rematerialise = rematerialise
+        self.remat = remat
         self.stages: nnx.List = nnx.List()
         for stage in range(first, min(last, len(backbone.repeats)) + 1):
             self.stages.append(backbone.make_stage(stage, in_features, dtype=dtype, rngs=rngs))
@@ -55,7 +55,7 @@ class Stages(nnx.Module):
         blocks = [block for stage in self.stages for block in stage]
         draws = None if masks is None else masks.of_part(0).uniform(len(blocks))
         # In training alone: where there is no gradient there is nothing to keep.
-        call = nnx.remat(_call) if self.rematerialise and masks is not None else _call
+        call = nnx.remat(_call) if self.remat and masks is not None else _call
         for number, block in enumerate(blocks):
             x = call(block, x, None if draws is None else draws[:, number])
         return self.head(x, masks is not None) if self.has_head else x
@@ -76,7 +76,7 @@ class Branch(nnx.Module):
         output_size: tuple[int, int],
         last: int,
         *,
-        rematerialise: bool,
+        remat: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
@@ -87,9 +87,7 @@ class Branch(nnx.Module):
             else StochasticConv(features, kernel_size, strides, output_size, dtype=dtype, rngs=rngs)
         )
         self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
-        self.stages = Stages(
-            backbone, 1, last, features, rematerialise=rematerialise, dtype=dtype, rngs=rngs
-        )
+        self.stages = Stages(backbone, 1, last, features, remat=remat, dtype=dtype, rngs=rngs)
 
     def __call__(self, masks: Masks | None, *inputs: Any) -> jax.Array:
         """Maps images, or images and corners, onward; with `masks`, as in training."""

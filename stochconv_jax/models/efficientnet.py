@@ -45,14 +45,14 @@ class EfficientNet:
       depth: factor on the blocks of each stage.
       resolution: side in pixels of the images that it was tuned for.
       dropout: rate before its dense layer that it was tuned with.
-      drop_connect: rate of the last block; it rises linearly with depth.
+      drop_path: rate of the last block; it rises linearly with depth.
     """
 
     width: float
     depth: float
     resolution: int
     dropout: float
-    drop_connect: float = 0.2
+    drop_path: float = 0.2
 
     stem_kernel_size = (3, 3)
     stem_strides = (2, 2)
@@ -98,7 +98,7 @@ class EfficientNet:
                     expand_ratio=spec.expand_ratio,
                     kernel_size=spec.kernel_size,
                     strides=spec.strides if repeat == 0 else 1,
-                    drop_rate=self.drop_connect * (first + repeat) / sum(self.repeats),
+                    drop_rate=self.drop_path * (first + repeat) / sum(self.repeats),
                     dtype=dtype,
                     rngs=rngs,
                 )

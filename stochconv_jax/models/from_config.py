@@ -71,7 +71,7 @@ def _arguments(config: ConfigDict) -> dict[str, Any]:
         "axes": model.axes,
         "dropout_rate": model.dropout_rate,
         "batch_norm_momentum": model.batch_norm_momentum,
-        "rematerialise": model.rematerialise,
+        "remat": model.remat,
         "dtype": dtypes[model.compute_dtype],
     }
 

@@ -1,4 +1,4 @@
-"""MBConv: the mobile inverted bottleneck block with squeeze-and-excitation and drop-connect."""
+"""MBConv: the mobile inverted bottleneck block with squeeze-and-excitation and drop path."""
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +76,7 @@ class SqueezeExcitation(nnx.Module):
 class MBConv(nnx.Module):
     """Expansion, depthwise convolution, squeeze-and-excitation and a linear projection.
 
-    Where input and output have the same shape the input is added, after drop-connect with
+    Where input and output have the same shape the input is added, after drop path with
     `drop_rate`.
 
     Source: Tan and Le 2019, with the official implementation's details: squeeze to a quarter of
@@ -114,7 +114,7 @@ class MBConv(nnx.Module):
 
         Args:
           x: [B, H, W, in_features].
-          draw: [B] uniform in [0, 1) for drop-connect, given when training; None evaluates with
+          draw: [B] uniform in [0, 1) for drop path, given when training; None evaluates with
             the running statistics.
 
         Returns:

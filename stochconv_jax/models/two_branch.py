@@ -42,7 +42,7 @@ class TwoBranchNetwork(nnx.Module):
         axes: str = "independent",
         dropout_rate: float = 0.3,
         batch_norm_momentum: float = 0.99,
-        rematerialise: bool = False,
+        remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -63,7 +63,7 @@ class TwoBranchNetwork(nnx.Module):
           batch_norm_momentum: what is kept of the running statistics each step, by Flax's and
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
             where a run makes fewer than a few thousand steps.
-          rematerialise: keep only what enters each block for its gradient, and compute the block
+          remat: keep only what enters each block for its gradient, and compute the block
             again in the backward pass: less memory, more time.
           dtype: of the computation; parameters and statistics are float32.
           rngs: for the initial parameters.
@@ -96,7 +96,7 @@ class TwoBranchNetwork(nnx.Module):
                     stem_features,
                     self.output_size,
                     last,
-                    rematerialise=rematerialise,
+                    remat=remat,
                     dtype=dtype,
                     rngs=rngs,
                 )
@@ -112,7 +112,7 @@ class TwoBranchNetwork(nnx.Module):
                 last + 1,
                 stages + 1,
                 joined * len(branches),
-                rematerialise=rematerialise,
+                remat=remat,
                 dtype=dtype,
                 rngs=rngs,
             )
@@ -135,7 +135,7 @@ class TwoBranchNetwork(nnx.Module):
           image_low: [B, h, w, 3], pixels of 0 to 255; unused without a global branch.
           image_high: [B, H, W, 3] or polyphase planes [B, 2, 2, 3, H/2, W/2], pixels of 0 to 255;
             unused without a stochastic branch.
-          key: for the windows and, when training, dropout and drop-connect.
+          key: for the windows and, when training, dropout and drop path.
           image_index: int [B], folded into the key, so that what an image meets does not depend on
             its place in a batch.
           train: use and update the batch's statistics, drop features and blocks.

@@ -8,8 +8,9 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from stochconv_jax.evaluation.predict import DATA_AXIS, make_predict
+from stochconv_jax.evaluation.predict import make_predict
 from stochconv_jax.models import TwoBranchNetwork
+from stochconv_jax.runs.devices import make_mesh
 
 
 def network_cost(
@@ -26,12 +27,9 @@ def network_cost(
       `parameters`; `gigaflops`, of predicting one image with one draw of windows; `step_megabytes`,
       that a step holds at once on each device, its batch and the optimizer's state included.
     """
-    one = jax.make_mesh(
-        (1,), (DATA_AXIS,), (jax.sharding.AxisType.Auto,), devices=jax.local_devices()[:1]
-    )
     parameters, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    predict: Any = make_predict(model, one, samples=1)
+    predict: Any = make_predict(model, make_mesh(1), samples=1)
     lowered = predict.lower((parameters, batch_stats), _one_image(config), key)
     memory: Any = step.memory_analysis()
     return {

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tensorboardX import SummaryWriter
 
-from stochconv_jax.whole_file import write_table, write_whole
+from stochconv_jax.atomic_write import atomic_write, write_table
 
 COLUMNS = (
     "epoch",
@@ -52,7 +52,7 @@ class History:
         self.events.flush()
         picture = io.BytesIO()
         plot_curves(rows).savefig(picture, dpi=120, format="png")
-        write_whole(self.workdir / "curves.png", picture.getvalue())
+        atomic_write(self.workdir / "curves.png", picture.getvalue())
 
 
 def plot_curves(rows: list[dict[str, float]]) -> Figure:

@@ -18,26 +18,26 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from stochconv_jax.checkpoints import (
+from stochconv_jax.atomic_write import atomic_write
+from stochconv_jax.config_limits import check_limits
+from stochconv_jax.data.load import load_dataset
+from stochconv_jax.data.pipeline.batches import Batch, Pipeline
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.metrics import log_loss, roc_auc
+from stochconv_jax.evaluation.predict import (
+    Predict,
+    make_predict,
+    predict_all,
+)
+from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.runs.checkpoints import (
     Checkpoints,
     Progress,
     check_config,
     check_data,
     save_identity,
 )
-from stochconv_jax.config_limits import check_limits
-from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import Batch, Pipeline
-from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.metrics import log_loss, roc_auc
-from stochconv_jax.evaluation.predict import (
-    Predict,
-    make_mesh,
-    make_predict,
-    predict_all,
-    replicated,
-)
-from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.training.cost import network_cost
 from stochconv_jax.training.history import History
 from stochconv_jax.training.optimizer import make_optimizer
@@ -47,7 +47,6 @@ from stochconv_jax.training.step import (
     create_state,
     make_train_step,
 )
-from stochconv_jax.whole_file import write_whole
 
 
 def train(config: ConfigDict, workdir: str) -> None:
@@ -85,7 +84,7 @@ def train(config: ConfigDict, workdir: str) -> None:
             checkpoints.save(model, state.optimizer, progress, row["val_auc"])
             history.write(progress.history)
             if not (directory / "cost.json").exists():
-                write_whole(directory / "cost.json", json.dumps(run.cost(), indent=2) + "\n")
+                atomic_write(directory / "cost.json", json.dumps(run.cost(), indent=2) + "\n")
             print(_describe(row, config.train.epochs, run.compiling), flush=True)
 
 

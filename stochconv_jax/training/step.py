@@ -8,9 +8,10 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
-from stochconv_jax.data.pipeline import Batch
-from stochconv_jax.evaluation.predict import DATA_AXIS, probabilities
+from stochconv_jax.data.pipeline.batches import Batch
+from stochconv_jax.evaluation.predict import probabilities
 from stochconv_jax.models import TwoBranchNetwork
+from stochconv_jax.runs.devices import DATA_AXIS
 
 
 class TrainState(NamedTuple):
@@ -50,7 +51,7 @@ def make_train_step(
     """Compiles (state, batch, key) -> (state, metrics); the old state's memory is reused.
 
     The batch is divided over the mesh; gradients and BatchNorm's statistics are averaged over it.
-    Dropout, drop-connect and windows are drawn from (key, image's index), so the step does not
+    Dropout, drop path and windows are drawn from (key, image's index), so the step does not
     depend on the number of devices but for rounding.
     """
     model.set_attributes(nnx.BatchNorm, axis_name=DATA_AXIS)

@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
 from stochconv_jax.config_limits import check_limits
-from stochconv_jax.data.image_dataset import order_classes
+from stochconv_jax.data.dataset.image_dataset import order_classes
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
-from stochconv_jax.data.preparation.framing import Framing
 from stochconv_jax.data.preparation.isic import read_isic
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.preparation import (
@@ -25,7 +26,6 @@ from stochconv_jax.data.preparation.preparation import (
 )
 from stochconv_jax.data.preparation.summary import summarize
 from stochconv_jax.errors import InputError
-from stochconv_jax.whole_file import write_whole
 
 SHOWN = 6
 DESCRIPTION = "Prepares images: one size, splits without leaks, a manifest of them all."
@@ -68,7 +68,7 @@ def _prepare(options: argparse.Namespace) -> None:
     if dry:
         print("nothing was written")
         return
-    write_whole(output / "summary.md", summary)
+    atomic_write(output / "summary.md", summary)
     print(f"{output} is ready; {output / 'manifest.csv'} says what became of every image")
 
 
@@ -123,7 +123,7 @@ def _beam(options: argparse.Namespace) -> dict[str, Any]:
 
 def _show(words: list[str]) -> None:
     # It imports what training needs, which takes seconds that preparing need not wait for.
-    from stochconv_jax.data.contact_sheet import save_pairs
+    from stochconv_jax.data.pipeline.contact_sheet import save_pairs
 
     config, workdir = read_flags(words)
     check_limits(config)

@@ -3,10 +3,10 @@
 import dataclasses
 import pathlib
 
-from stochconv_jax.data.preparation.image_file import EXTENSIONS
+from stochconv_jax.data.dataset.splits import SPLITS
+from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
-from stochconv_jax.data.splits import SPLITS
 from stochconv_jax.errors import InputError
 
 SOURCE = "folder"

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from stochconv_jax.data.preparation.image_file import misnamed, open_image
+from stochconv_jax.data.image_file import misnamed, open_image
 from stochconv_jax.errors import InputError
 
 HASH_SIDE = 16

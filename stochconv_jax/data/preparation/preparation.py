@@ -10,16 +10,21 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from stochconv_jax.data.manifest import FILE_NAME, ManifestRow, fingerprint, write_manifest
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.dataset.manifest import (
+    FILE_NAME,
+    RECORDS,
+    ManifestRow,
+    fingerprint,
+    write_manifest,
+)
+from stochconv_jax.data.dataset.splits import assign_folds, assign_splits
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, inspect_files
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.prepared_images import PreparedImages, PreparedImagesConfig
 from stochconv_jax.data.preparation.selection import select
-from stochconv_jax.data.splits import assign_folds, assign_splits
 from stochconv_jax.errors import InputError
 
-RECORDS = "prepared_images"
 # Bits of 256. Copies of one photograph at other sizes differ in 0 to 30, different photographs of
 # lesions in 66 and more, of retinas in 30 and more.
 NEAR = 16

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from stochconv_jax.data.image_builder import ImageBuilder
-from stochconv_jax.data.preparation.framing import Framing, encode_to
+from stochconv_jax.data.framing import Framing, encode_to
+from stochconv_jax.data.preparation.image_builder import ImageBuilder
 from stochconv_jax.data.preparation.inspection import worker_pool
 
 NO_FRAMING = Framing((1, 1), (1, 1))

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from stochconv_jax.data.manifest import ManifestRow
-from stochconv_jax.data.preparation.framing import Framing
+from stochconv_jax.data.dataset.manifest import ManifestRow
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
 from stochconv_jax.data.preparation.photograph import Photograph
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from stochconv_jax.data.manifest import ManifestRow
+from stochconv_jax.data.dataset.manifest import ManifestRow
 
 # An AUC as far from 0.5 as this is worth a warning.
 NOTABLE = 0.1

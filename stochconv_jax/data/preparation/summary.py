@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stochconv_jax.data.image_dataset import shared_groups
-from stochconv_jax.data.manifest import ManifestRow
+from stochconv_jax.data.dataset.image_dataset import shared_groups
+from stochconv_jax.data.dataset.manifest import ManifestRow
+from stochconv_jax.data.dataset.splits import FOLD
 from stochconv_jax.data.preparation.preparation import Plan, Splitting
 from stochconv_jax.data.preparation.selection import base_id
 from stochconv_jax.data.preparation.shortcuts import NOTABLE, shortcut_aucs
-from stochconv_jax.data.splits import FOLD
 from stochconv_jax.errors import InputError
 
 LISTED = 20

@@ -9,10 +9,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm import tqdm
 
-from stochconv_jax.data.image_builder import ImageBuilder
-from stochconv_jax.data.image_dataset import Example
-from stochconv_jax.data.lesion_drawing import draw_lesion
-from stochconv_jax.data.preparation.framing import encode_jpeg
+from stochconv_jax.data.dataset.image_dataset import Example
+from stochconv_jax.data.framing import encode_jpeg
+from stochconv_jax.data.preparation.image_builder import ImageBuilder
+from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 
 CLASSES = ("benign", "malignant")
 

@@ -19,9 +19,9 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from stochconv_jax.data.augment import augment, shrink
-from stochconv_jax.data.color import UNCHANGED, ColorAugmentation
-from stochconv_jax.data.image_dataset import ImageDataset
+from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.data.pipeline.augment import augment, shrink
+from stochconv_jax.data.pipeline.color import UNCHANGED, ColorAugmentation
 from stochconv_jax.errors import InputError
 from stochconv_jax.ops import polyphase
 

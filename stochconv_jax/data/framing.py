@@ -6,9 +6,9 @@ import pathlib
 
 from PIL import Image
 
-from stochconv_jax.data.preparation.image_file import open_image
+from stochconv_jax.atomic_write import atomic_write
+from stochconv_jax.data.image_file import open_image
 from stochconv_jax.errors import InputError
-from stochconv_jax.whole_file import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,5 +69,5 @@ def encode_to(path: pathlib.Path, framing: Framing, destination: pathlib.Path) -
       InputError: the file is not a whole image.
     """
     if not destination.exists():
-        write_whole(destination, framing.encode(path))
+        atomic_write(destination, framing.encode(path))
     return destination

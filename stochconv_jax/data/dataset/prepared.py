@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from stochconv_jax.data.image_builder import open_records
-from stochconv_jax.data.image_dataset import Example, ImageDataset, check_splits, order_classes
-from stochconv_jax.data.manifest import FILE_NAME, fingerprint, read_manifest
-from stochconv_jax.data.preparation.preparation import RECORDS
-from stochconv_jax.data.splits import FOLD, assign_splits
+from stochconv_jax.data.dataset.image_dataset import (
+    Example,
+    ImageDataset,
+    check_splits,
+    order_classes,
+)
+from stochconv_jax.data.dataset.manifest import FILE_NAME, RECORDS, fingerprint, read_manifest
+from stochconv_jax.data.dataset.records import open_records
+from stochconv_jax.data.dataset.splits import FOLD, assign_splits
 from stochconv_jax.errors import InputError
 
 # Columns of the manifest that evaluations are broken down by.

@@ -6,7 +6,7 @@ import matplotlib.figure
 from ml_collections import ConfigDict
 
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline import Pipeline
+from stochconv_jax.data.pipeline.batches import Pipeline
 
 
 def save_pairs(path: pathlib.Path, config: ConfigDict, count: int) -> None:

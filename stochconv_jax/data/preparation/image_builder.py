@@ -1,17 +1,14 @@
 """Writing images of one size as a TFDS data set in ArrayRecord files."""
 
 import abc
-import contextlib
-import io
-import logging
-import pathlib
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow_datasets as tfds
 
+from stochconv_jax.data.dataset.records import quiet
 from stochconv_jax.errors import InputError
 
 
@@ -71,27 +68,3 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for key, (name, encoded) in enumerate(self.generate()):
             yield key, {"image": encoded, "id": name}
-
-
-def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], tuple[int, int]]:
-    """Opens what an `ImageBuilder` wrote: records at random access, and their (height, width)."""
-    with quiet():
-        builder = tfds.builder_from_directory(str(directory))
-        decoders = {"image": tfds.decode.SkipDecoding()}
-        records = builder.as_data_source("images", decoders=decoders)
-    height, width, _ = builder.info.features["image"].shape
-    return records, (height, width)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps TFDS's notices off the terminal; the builders show a progress bar of their own."""
-    tfds.disable_progress_bar()
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

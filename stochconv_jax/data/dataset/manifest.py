@@ -6,10 +6,12 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stochconv_jax.atomic_write import write_table
 from stochconv_jax.errors import InputError
-from stochconv_jax.whole_file import write_table
 
 FILE_NAME = "manifest.csv"
+# The directory beside it that holds the images.
+RECORDS = "prepared_images"
 
 
 class ManifestRow(NamedTuple):

@@ -10,8 +10,8 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.errors import InputError
-from stochconv_jax.whole_file import write_whole
 
 # Fields that may change from one command to the next on the same directory.
 FREE_FIELDS = (
@@ -20,7 +20,7 @@ FREE_FIELDS = (
     "data.workers",
     "data.prepared_directory",
     "data.allow_shared_groups",
-    "model.rematerialise",
+    "model.remat",
 )
 
 
@@ -122,7 +122,7 @@ def save_identity(config: ConfigDict, data: dict[str, Any], workdir: pathlib.Pat
     """Writes config.json and data.json, each whole or not at all: what a run is made with."""
     workdir.mkdir(parents=True, exist_ok=True)
     for name, content in {"config.json": config.to_dict(), "data.json": data}.items():
-        write_whole(workdir / name, json.dumps(content, indent=2) + "\n")
+        atomic_write(workdir / name, json.dumps(content, indent=2) + "\n")
 
 
 def check_config(config: ConfigDict, workdir: pathlib.Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def write_whole(path: pathlib.Path, content: str | bytes) -> None:
+def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
     """Writes a file beside its place and moves it there, so that nobody finds half of it.
 
     Text is written as UTF-8 with its line ends as they are.
@@ -21,4 +21,4 @@ def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequen
     """Writes a CSV, whole or not at all."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([header, *rows])
-    write_whole(path, text.getvalue())
+    atomic_write(path, text.getvalue())

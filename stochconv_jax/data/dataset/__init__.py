@@ -1,0 +1,1 @@
+"""Prepared images as they are read: manifest, records, splits."""

@@ -1,0 +1,1 @@
+"""A run: its directory, config, data, checkpoints and devices."""
