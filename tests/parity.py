@@ -82,11 +82,11 @@ def copy_weights(theirs: keras.Model, ours) -> None:
         conv(f"{prefix}project_conv", module.project)
         norm(f"{prefix}project_bn", module.project_norm)
 
-    branch = ours.branches[0]
+    branch = ours.branches["global"]
     conv("stem_conv", branch.conv)
     norm("stem_bn", branch.activation.norm)
-    for number, stage in enumerate(branch.stages.stages, start=1):
-        for repeat, module in enumerate(stage):
+    for number in branch.stages.numbers:
+        for repeat, module in enumerate(branch.stages.blocks(number)):
             block(f"block{number}{chr(ord('a') + repeat)}_", module)
     conv("top_conv", branch.stages.head.conv)
     norm("top_bn", branch.stages.head.activation.norm)

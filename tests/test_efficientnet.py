@@ -54,8 +54,8 @@ def test_every_block_owns_its_weights():
 
 def test_initial_parameters_follow_the_published_distributions():
     model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
-    branch = model.branches[0]
-    block = branch.stages.stages[5][0]
+    branch = model.branches["global"]
+    block = branch.stages.stage6[0]
     features = block.expand.kernel.shape[1]
     assert np.std(block.expand.kernel[...]) == pytest.approx((2 / features) ** 0.5, rel=0.03)
     assert np.std(block.depthwise.kernel[...]) == pytest.approx((2 / 25) ** 0.5, rel=0.03)
@@ -68,7 +68,8 @@ def test_initial_parameters_follow_the_published_distributions():
 
 def test_drop_path_rises_linearly_with_depth():
     model = abstract(branches=("global",))
-    rates = [block.drop_rate for stage in model.branches[0].stages.stages for block in stage]
+    stages = model.branches["global"].stages
+    rates = [block.drop_rate for number in stages.numbers for block in stages.blocks(number)]
     np.testing.assert_allclose(rates, 0.2 * np.arange(16) / 16)
 
 

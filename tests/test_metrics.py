@@ -13,7 +13,7 @@ from stochconv_jax.evaluation.deferral import (
     risk_coverage,
 )
 from stochconv_jax.evaluation.metrics import log_loss, roc_auc
-from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.sample_curve import sample_counts, sample_curve
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.summary import summarize

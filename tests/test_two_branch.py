@@ -59,19 +59,19 @@ def test_parameter_counts(name):
 
 def test_stem_widths_are_the_papers():
     b0, b4 = abstract(join="stem"), abstract("efficientnet_b4", join="stem")
-    assert [branch.conv.kernel.shape[-1] for branch in b0.branches[1:]] == [32]
-    assert b0.branches[0].conv.kernel.shape[-1] == 32
-    assert b0.trunk.stages[0][0].depthwise.kernel.shape[-1] == 64
-    assert b4.trunk.stages[0][0].depthwise.kernel.shape[-1] == 96
+    assert b0.branches["stochastic"].conv.kernel.shape[-1] == 32
+    assert b0.branches["global"].conv.kernel.shape[-1] == 32
+    assert b0.trunk.stage1[0].depthwise.kernel.shape[-1] == 64
+    assert b4.trunk.stage1[0].depthwise.kernel.shape[-1] == 96
 
 
 def test_the_skip_joins_two_branches_of_five_blocks():
     model = abstract(join=3)
-    assert [sum(len(stage) for stage in branch.stages.stages) for branch in model.branches] == [
-        5,
-        5,
-    ]
-    assert model.trunk.stages[0][0].expand.kernel.shape[0] == 80
+    assert [
+        sum(len(branch.stages.blocks(number)) for number in branch.stages.numbers)
+        for branch in model.branches.values()
+    ] == [5, 5]
+    assert model.trunk.stage4[0].expand.kernel.shape[0] == 80
 
 
 @pytest.mark.parametrize("join", ["stem", "3", "head"])
@@ -107,7 +107,7 @@ def test_the_folded_normalisation_is_that_of_the_ordinary_stem():
     """With one window as large as the image both stems see the same pixels."""
     model = make_model(branches=("global", "stochastic"), windows=1, output_size=(15, 15))
     low = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 3)).astype(np.uint8)
-    ordinary, stochastic = (branch.conv for branch in model.branches)
+    ordinary, stochastic = (model.branches[name].conv for name in ("global", "stochastic"))
     stochastic.kernel[...] = ordinary.kernel[...]
     expected = ordinary(low)[:, :15, :15]
     actual = stochastic(low, jnp.zeros((BATCH, 1, 2), jnp.int32))
@@ -129,11 +129,11 @@ def test_what_an_image_meets_depends_on_its_index_and_not_on_its_place(train):
 
 def test_training_updates_the_statistics_and_evaluation_does_not():
     model, images = nnx.clone(split_model()), make_images()
-    before = np.array(model.branches[1].activation.norm.mean[...])
+    before = np.array(model.branches["stochastic"].activation.norm.mean[...])
     apply(model, *images, jax.random.key(0))
-    np.testing.assert_array_equal(model.branches[1].activation.norm.mean[...], before)
+    np.testing.assert_array_equal(model.branches["stochastic"].activation.norm.mean[...], before)
     apply(model, *images, jax.random.key(0), train=True)
-    assert (model.branches[1].activation.norm.mean[...] != before).all()
+    assert (model.branches["stochastic"].activation.norm.mean[...] != before).all()
 
 
 def test_bfloat16_networks_keep_float32_parameters_and_logits():

@@ -21,13 +21,13 @@ from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.metrics import class_probabilities
-from stochconv_jax.evaluation.predict import (
+from stochconv_jax.inference.predict import (
     ModelState,
     Predictions,
     make_predict,
     predict_all,
 )
-from stochconv_jax.evaluation.provenance import provenance
+from stochconv_jax.runs.provenance import provenance
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.models.from_config import model_from_config

@@ -14,7 +14,7 @@ from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.metrics import class_probabilities
 from stochconv_jax.evaluation.page import as_png, render_page
-from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
 
 ERRORS = 12

@@ -18,7 +18,7 @@ from stochconv_jax.evaluation.deferral import (
     doubts,
 )
 from stochconv_jax.evaluation.metrics import are_ordered, class_probabilities, figures, roc_auc
-from stochconv_jax.evaluation.predict import Predictions
+from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.sample_curve import sample_curve
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds

@@ -1,95 +1,134 @@
-"""A branch: a stem and a run of a backbone's stages; and the randomness of its training."""
+"""The branches of a network: what each looks at, and what it brings to the join."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
+from stochconv_jax.models.context import Context
+from stochconv_jax.models.stage_outputs import StageOutputs
+from stochconv_jax.models.stages import Stages
 from stochconv_jax.models.stem import GlobalConv, StochasticConv
+from stochconv_jax.models.window_sampler import WindowSampler
+from stochconv_jax.ops import image_size_of, window_size
+
+Batch = Mapping[str, Any]
 
 
-class Masks:
-    """The randomness of one training step, drawn for each image from its own index."""
+class BranchOutput(NamedTuple):
+    """What a branch brings to the join, and where it looked: int32 [B, G, 2], or None."""
 
-    def __init__(self, key: jax.Array, image_index: jax.Array):
-        self.key = key
-        self.image_index = image_index
-
-    def of_part(self, number: int) -> "Masks":
-        """Returns the masks of one branch, or of the trunk."""
-        return Masks(jax.random.fold_in(self.key, number), self.image_index)
-
-    def uniform(self, count: int) -> jax.Array:
-        """Draws [B, count], uniform in [0, 1)."""
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.key, self.image_index)
-        return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+    features: jax.Array
+    corners: jax.Array | None = None
 
 
-class Stages(nnx.Module):
-    """Stages `first` to `last` of a backbone; one past its final stage stands for the head."""
+class Branch(Protocol):
+    """One way of looking at an image.
 
-    def __init__(
+    Attributes:
+      draws: whether it looks elsewhere in every pass; such branches are asked after the others.
+    """
+
+    draws: bool
+
+    def __call__(
         self,
-        backbone: Backbone,
-        first: int,
-        last: int,
-        in_features: int,
-        *,
-        remat: bool,
-        dtype: DTypeLike,
-        rngs: nnx.Rngs,
-    ):
-        self.remat = remat
-        self.stages: nnx.List = nnx.List()
-        for stage in range(first, min(last, len(backbone.repeats)) + 1):
-            self.stages.append(backbone.make_stage(stage, in_features, dtype=dtype, rngs=rngs))
-            in_features = backbone.stage_features(stage)
-        self.has_head = last > len(backbone.repeats)
-        if self.has_head:
-            self.head = backbone.make_head(in_features, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: jax.Array, masks: Masks | None) -> jax.Array:
-        """Maps [B, H, W, in_features] onward; with `masks`, as in training."""
-        blocks = [block for stage in self.stages for block in stage]
-        draws = None if masks is None else masks.of_part(0).uniform(len(blocks))
-        # In training alone: where there is no gradient there is nothing to keep.
-        call = nnx.remat(_call) if self.remat and masks is not None else _call
-        for number, block in enumerate(blocks):
-            x = call(block, x, None if draws is None else draws[:, number])
-        return self.head(x, masks is not None) if self.has_head else x
-
-
-def _call(block: nnx.Module, x: jax.Array, draw: jax.Array | None) -> jax.Array:
-    return block(x, draw)
-
-
-class Branch(nnx.Module):
-    """A stem and the stages up to the join."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
+        batch: Batch,
+        context: Context,
+        given: Mapping[str, jax.Array],
         name: str,
+        outputs: StageOutputs,
+    ) -> BranchOutput:
+        """Looks at a batch.
+
+        Args:
+          batch: `image_low`, `image_high` and whatever else is known of the images.
+          context: of the pass, for this part of the network.
+          given: what branches asked before bring to the join, by name.
+          name: its own.
+          outputs: to offer the outputs of stages to.
+        """
+
+
+class GlobalBranch(nnx.Module):
+    """Sees the whole image small: a stem and the backbone's stages up to the join."""
+
+    draws = False
+
+    def __init__(
+        self,
+        backbone: Backbone,
         features: int,
-        output_size: tuple[int, int],
         last: int,
         *,
         remat: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        kernel_size, strides = backbone.stem_kernel_size, backbone.stem_strides
-        self.conv = (
-            GlobalConv(features, kernel_size, strides, dtype=dtype, rngs=rngs)
-            if name == "global"
-            else StochasticConv(features, kernel_size, strides, output_size, dtype=dtype, rngs=rngs)
-        )
+        self.conv = GlobalConv(backbone, features, dtype=dtype, rngs=rngs)
         self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
         self.stages = Stages(backbone, 1, last, features, remat=remat, dtype=dtype, rngs=rngs)
 
-    def __call__(self, masks: Masks | None, *inputs: Any) -> jax.Array:
-        """Maps images, or images and corners, onward; with `masks`, as in training."""
-        x = self.activation(self.conv(*inputs), masks is not None)
-        return self.stages(x, masks)
+    def __call__(
+        self,
+        batch: Batch,
+        context: Context,
+        given: Mapping[str, jax.Array],
+        name: str,
+        outputs: StageOutputs,
+    ) -> BranchOutput:
+        """Maps `image_low` [B, h, w, 3] onward."""
+        x = self.activation(self.conv(_image(batch, "image_low", name)), context.train)
+        outputs.offer(f"{name}/stem", x)
+        return BranchOutput(self.stages(x, context, name, outputs))
+
+
+class StochasticBranch(nnx.Module):
+    """Sees random windows at full detail: one for each kernel of its stem, or shared by several."""
+
+    draws = True
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        features: int,
+        last: int,
+        *,
+        output_size: tuple[int, int],
+        sampler: WindowSampler,
+        remat: bool,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        if features % sampler.windows:
+            raise ValueError(f"{sampler.windows} windows do not divide {features} kernels")
+        self.conv = StochasticConv(backbone, features, output_size, dtype=dtype, rngs=rngs)
+        self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
+        self.stages = Stages(backbone, 1, last, features, remat=remat, dtype=dtype, rngs=rngs)
+        self.sampler = sampler
+        self.window_size = window_size(output_size, backbone.stem_kernel_size, self.conv.strides)
+
+    def __call__(
+        self,
+        batch: Batch,
+        context: Context,
+        given: Mapping[str, jax.Array],
+        name: str,
+        outputs: StageOutputs,
+    ) -> BranchOutput:
+        """Maps `image_high`, [B, H, W, 3] or its polyphase planes, onward."""
+        images = _image(batch, "image_high", name)
+        corners = self.sampler(context, image_size_of(images), self.window_size, given)
+        x = self.activation(self.conv(images, corners), context.train)
+        outputs.offer(f"{name}/stem", x)
+        return BranchOutput(self.stages(x, context, name, outputs), corners)
+
+
+def _image(batch: Batch, key: str, name: str) -> jax.Array:
+    image = batch.get(key)
+    if image is None:
+        raise ValueError(f"{key} is not given; the {name} branch looks at it")
+    return image

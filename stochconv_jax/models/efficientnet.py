@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from stochconv_jax.models.mbconv import MBConv, PointwiseConv, batch_norm
+from stochconv_jax.models.mbconv import CONV_INITIALIZER, MBConv, PointwiseConv, batch_norm
 
 
 class Stage(NamedTuple):
@@ -54,6 +54,9 @@ class EfficientNet:
     dropout: float
     drop_path: float = 0.2
 
+    # ImageNet's colours, which the official weights were trained with.
+    pixel_mean = (0.485, 0.456, 0.406)
+    pixel_deviation = (0.229, 0.224, 0.225)
     stem_kernel_size = (3, 3)
     stem_strides = (2, 2)
 
@@ -62,9 +65,9 @@ class EfficientNet:
         """Channels of the stem."""
         return self._scale_features(32)
 
-    @property
-    def head_features(self) -> int:
-        """Channels of the pooled features."""
+    def head_features(self, in_features: int) -> int:
+        """Channels of the pooled features, whatever enters the head."""
+        del in_features
         return self._scale_features(1280)
 
     @property
@@ -75,6 +78,10 @@ class EfficientNet:
     def stage_features(self, stage: int) -> int:
         """Channels that leave stage 1 to 7."""
         return self._scale_features(STAGES[stage - 1].features)
+
+    def initial_stem_kernel(self, features: int, rngs: nnx.Rngs) -> jax.Array:
+        """Draws the stem's kernels, float32 [3, 3, 3, features]."""
+        return CONV_INITIALIZER(rngs.params(), (*self.stem_kernel_size, 3, features))
 
     def make_stem_activation(
         self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -107,7 +114,23 @@ class EfficientNet:
 
     def make_head(self, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Head":
         """Returns the last convolution and the pooling."""
-        return Head(in_features, self.head_features, dtype=dtype, rngs=rngs)
+        return Head(in_features, self.head_features(in_features), dtype=dtype, rngs=rngs)
+
+    def make_classifier(self, in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
+        """Returns the dense layer.
+
+        Published: uniform in +-1/sqrt(outputs), for 1,000 outputs; with a few outputs that rule
+        would start far from a balanced guess, so the range stays at the published one.
+        """
+        limit = max(num_outputs, 1000) ** -0.5
+        return nnx.Linear(
+            in_features,
+            num_outputs,
+            kernel_init=lambda key, shape, dtype, **_: jax.random.uniform(
+                key, shape, dtype, -limit, limit
+            ),
+            rngs=rngs,
+        )
 
     def _scale_features(self, features: int) -> int:
         """Scales by width to the nearest multiple of 8, never more than 10% below."""

@@ -8,9 +8,12 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.efficientnet import BACKBONES
 from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
 from stochconv_jax.ops import window_size
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def model_from_config(
@@ -20,20 +23,16 @@ def model_from_config(
 
     Args:
       config: a whole config.
-      num_outputs: logits an image.
+      num_outputs: logits per image.
       abstract: shapes only, for restoring a checkpoint into.
 
     Raises:
       InputError: a field is not usable.
     """
-    if config.model.backbone not in BACKBONES:
-        raise InputError(
-            f"model.backbone is {config.model.backbone!r}; use one of {', '.join(BACKBONES)}"
-        )
-    backbone = BACKBONES[config.model.backbone]
-    arguments = _arguments(config)
+    backbone = backbone_from_config(config)
+    arguments = _arguments(config, backbone)
     if "stochastic" in config.model.branches:
-        _check_window(config, arguments["output_size"])
+        _check_window(config, backbone, arguments["output_size"])
 
     def build() -> TwoBranchNetwork:
         return TwoBranchNetwork(backbone, num_outputs=num_outputs, rngs=nnx.Rngs(0), **arguments)
@@ -47,24 +46,41 @@ def model_from_config(
     return create_model(backbone, seed=config.seed, num_outputs=num_outputs, **arguments)
 
 
-def _arguments(config: ConfigDict) -> dict[str, Any]:
-    model = config.model
-    dtypes = {
-        "float32": jnp.float32,
-        "bfloat16": jnp.bfloat16,
-        "auto": jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16,
-    }
-    if model.compute_dtype not in dtypes:
+def backbone_from_config(config: ConfigDict) -> Backbone:
+    """Returns the backbone that a config names.
+
+    Raises:
+      InputError: there is none of that name.
+    """
+    if config.model.backbone not in BACKBONES:
         raise InputError(
-            f"model.compute_dtype is {model.compute_dtype!r}; use one of {', '.join(dtypes)}"
+            f"model.backbone is {config.model.backbone!r}; use one of {', '.join(BACKBONES)}"
         )
-    strides = BACKBONES[model.backbone].stem_strides
+    return BACKBONES[config.model.backbone]
+
+
+def resolve_dtype(name: str) -> str:
+    """Returns the name of the dtype to compute in; "auto" is bfloat16 except on the CPU.
+
+    Raises:
+      InputError: it is none of float32, bfloat16 and auto.
+    """
+    if name == "auto":
+        return "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    if name not in DTYPES:
+        raise InputError(
+            f"model.compute_dtype is {name!r}; use one of {', '.join(DTYPES)} and auto"
+        )
+    return name
+
+
+def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:
+    model = config.model
+    sides = zip(config.data.low_size, backbone.stem_strides, strict=True)
     return {
         "branches": tuple(model.branches),
         "join": model.join,
-        "output_size": tuple(
-            -(-size // stride) for size, stride in zip(config.data.low_size, strides, strict=True)
-        ),
+        "output_size": tuple(-(-size // stride) for size, stride in sides),
         "stem_features": model.stem_features,
         "windows": model.windows,
         "per_image": model.per_image,
@@ -72,12 +88,11 @@ def _arguments(config: ConfigDict) -> dict[str, Any]:
         "dropout_rate": model.dropout_rate,
         "batch_norm_momentum": model.batch_norm_momentum,
         "remat": model.remat,
-        "dtype": dtypes[model.compute_dtype],
+        "dtype": DTYPES[resolve_dtype(model.compute_dtype)],
     }
 
 
-def _check_window(config: ConfigDict, output_size: tuple[int, int]) -> None:
-    backbone = BACKBONES[config.model.backbone]
+def _check_window(config: ConfigDict, backbone: Backbone, output_size: tuple[int, int]) -> None:
     window = window_size(output_size, backbone.stem_kernel_size, backbone.stem_strides)
     high, low = config.data.high_size, config.data.low_size
     if window[0] > high[0] or window[1] > high[1]:

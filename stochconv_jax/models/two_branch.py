@@ -1,7 +1,7 @@
 """Networks with a global branch, a stochastic branch, or both, joined where one says."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,27 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
-from stochconv_jax.models.branch import Branch, Masks, Stages
-from stochconv_jax.ops import sample_windows, window_size
-from stochconv_jax.ops.windows import AXES
+from stochconv_jax.models.branch import Batch, GlobalBranch, StochasticBranch
+from stochconv_jax.models.context import Context
+from stochconv_jax.models.stage_outputs import StageOutputs
+from stochconv_jax.models.stages import Stages
+from stochconv_jax.models.window_sampler import UniformWindows
 
 BRANCHES = ("global", "stochastic")
+
+
+class Outputs(NamedTuple):
+    """What one pass over a batch gives.
+
+    Attributes:
+      logits: float32 [B, num_outputs].
+      corners: int32 [B, G, 2] of each branch that draws windows, by its name.
+      stages: the outputs that were asked for, by name.
+    """
+
+    logits: jax.Array
+    corners: dict[str, jax.Array]
+    stages: dict[str, jax.Array]
 
 
 class TwoBranchNetwork(nnx.Module):
@@ -50,21 +66,22 @@ class TwoBranchNetwork(nnx.Module):
 
         Args:
           backbone: what branches and trunk are made of, such as BACKBONES["efficientnet_b0"].
-          branches: one of "global" and "stochastic" for each branch.
+          branches: "global" or "stochastic" for each branch.
           join: "stem", the number of the last stage before the join, or "head".
-          num_outputs: logits an image.
+          num_outputs: logits per image.
           output_size: (height, width) of the stochastic stem's map; where the branches join before
-            the head it must be the global stem's, half the small image rounded up.
+            the head it must be the global stem's: the small image's by the stem's strides, rounded
+            up.
           stem_features: kernels of each stem; the backbone's own number where 0.
-          windows: windows an image, dividing `stem_features`; a window a kernel where 0.
-          per_image: False draws the windows once a batch.
+          windows: windows per image, dividing `stem_features`; one window per kernel where 0.
+          per_image: False draws the windows once per batch.
           axes: "independent" or "diagonal" windows.
           dropout_rate: of the features before the dense layer.
           batch_norm_momentum: what is kept of the running statistics each step, by Flax's and
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
             where a run makes fewer than a few thousand steps.
-          remat: keep only what enters each block for its gradient, and compute the block
-            again in the backward pass: less memory, more time.
+          remat: keep only what enters each block for its gradient, and compute the block again in
+            the backward pass: less memory, more time.
           dtype: of the computation; parameters and statistics are float32.
           rngs: for the initial parameters.
 
@@ -74,52 +91,30 @@ class TwoBranchNetwork(nnx.Module):
         if not branches or set(branches) - set(BRANCHES):
             raise ValueError(f"branches are {tuple(branches)}; use {' or '.join(BRANCHES)}")
         stem_features = stem_features or backbone.stem_features
-        if axes not in AXES:
-            raise ValueError(f"axes is {axes!r}; use one of {', '.join(AXES)}")
-        if windows and stem_features % windows:
-            raise ValueError(f"{windows} windows do not divide {stem_features} kernels")
-        self.backbone = backbone
-        self.branch_names = tuple(branches)
-        self.windows = windows or stem_features
-        self.per_image = per_image
-        self.axes = axes
-        self.output_size = (output_size[0], output_size[1])
+        sampler = UniformWindows(windows or stem_features, per_image, axes)
         stages = len(backbone.repeats)
-        last = _stages_before(join, stages)
-        if len(branches) == 1:
-            last = stages + 1
-        self.branches = nnx.List(
-            [
-                Branch(
-                    backbone,
-                    name,
-                    stem_features,
-                    self.output_size,
-                    last,
-                    remat=remat,
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-                for name in branches
-            ]
-        )
+        last = _stages_before(join, stages) if len(branches) > 1 else stages + 1
+        made: dict[str, Any] = {"remat": remat, "dtype": dtype, "rngs": rngs}
+        looks: dict[str, Any] = {"output_size": tuple(output_size), "sampler": sampler}
+        self.branch_names = _unique(branches)
+        self.branches = nnx.Dict()
+        for name, kind in zip(self.branch_names, branches, strict=True):
+            self.branches[name] = (
+                GlobalBranch(backbone, stem_features, last, **made)
+                if kind == "global"
+                else StochasticBranch(backbone, stem_features, last, **looks, **made)
+            )
         self.joins_at_head = last > stages
-        features = backbone.head_features * len(branches)
+        final = backbone.stage_features(stages)
+        features = backbone.head_features(final) * len(branches)
         if not self.joins_at_head:
             joined = stem_features if last == 0 else backbone.stage_features(last)
-            self.trunk = Stages(
-                backbone,
-                last + 1,
-                stages + 1,
-                joined * len(branches),
-                remat=remat,
-                dtype=dtype,
-                rngs=rngs,
-            )
-            features = backbone.head_features
-        self.set_attributes(nnx.BatchNorm, momentum=batch_norm_momentum)
+            joined *= len(branches)
+            self.trunk = Stages(backbone, last + 1, stages + 1, joined, **made)
+            features = backbone.head_features(joined if last == stages else final)
+        self.set_attributes(nnx.BatchNorm, momentum=batch_norm_momentum, raise_if_not_found=False)
         self.dropout_rate = dropout_rate
-        self.classifier = _make_classifier(features, num_outputs, rngs)
+        self.classifier = backbone.make_classifier(features, num_outputs, rngs)
 
     def __call__(
         self,
@@ -133,15 +128,18 @@ class TwoBranchNetwork(nnx.Module):
 
         Args:
           image_low: [B, h, w, 3], pixels of 0 to 255; unused without a global branch.
-          image_high: [B, H, W, 3] or polyphase planes [B, 2, 2, 3, H/2, W/2], pixels of 0 to 255;
-            unused without a stochastic branch.
+          image_high: [B, H, W, 3] or its polyphase planes, pixels of 0 to 255; unused without a
+            stochastic branch.
           key: for the windows and, when training, dropout and drop path.
           image_index: int [B], folded into the key, so that what an image meets does not depend on
-            its place in a batch.
+            its place in a batch; the place itself where None.
           train: use and update the batch's statistics, drop features and blocks.
 
         Returns:
           float32 logits [B, num_outputs].
+
+        Raises:
+          ValueError: what a branch looks at is not given.
         """
         images = image_low if image_low is not None else image_high
         if images is None:
@@ -150,60 +148,62 @@ class TwoBranchNetwork(nnx.Module):
             )
         if image_index is None:
             image_index = jnp.arange(images.shape[0])
-        window_key, mask_key = jax.random.split(key)
-        corners = None
-        if "stochastic" in self.branch_names and image_high is not None:
-            corners = self.sample_windows(window_key, image_high, image_index)
-        masks = Masks(mask_key, image_index) if train else None
-        features = [
-            self.branch_features(number, image_low, image_high, corners, masks)
-            for number in range(len(self.branches))
-        ]
-        return self.classify(features, masks)
+        batch = {"image_low": image_low, "image_high": image_high}
+        return self.forward(batch, Context.of_pass(key, image_index, train)).logits
 
-    def sample_windows(
-        self, key: jax.Array, image_high: jax.Array, image_index: jax.Array
-    ) -> jax.Array:
-        """Draws the corners of one sample's windows: int32 [B, windows, 2]."""
-        strides, kernel_size = self.backbone.stem_strides, self.backbone.stem_kernel_size
-        if image_high.ndim == 6:
-            height, width = image_high.shape[4] * strides[0], image_high.shape[5] * strides[1]
-        else:
-            height, width = image_high.shape[1:3]
-        return sample_windows(
-            key,
-            image_high.shape[0],
-            self.windows,
-            (height, width),
-            window_size(self.output_size, kernel_size, strides),
-            self.per_image,
-            self.axes,
-            image_index,
-        )
-
-    def branch_features(
+    def forward(
         self,
-        number: int,
-        image_low: jax.Array | None,
-        image_high: jax.Array | None,
-        corners: jax.Array | None,
-        masks: Masks | None = None,
-    ) -> jax.Array:
-        """Returns what one branch brings to the join."""
-        part = masks and masks.of_part(number)
-        if self.branch_names[number] == "global":
-            return self.branches[number](part, image_low)
-        return self.branches[number](part, image_high, corners)
+        batch: Batch,
+        context: Context,
+        given: Mapping[str, jax.Array] | None = None,
+        stages: Collection[str] = (),
+    ) -> Outputs:
+        """Passes a batch through the network: training, every draw and explanations alike.
 
-    def classify(self, features: Sequence[jax.Array], masks: Masks | None = None) -> jax.Array:
-        """Joins the branches' features, in order, and returns float32 logits [B, num_outputs]."""
-        part = masks and masks.of_part(len(self.branches))
+        Args:
+          batch: what the branches look at, as the pipeline makes it.
+          context: of the pass.
+          given: what branches bring to the join, by name, where that is known already.
+          stages: names of outputs to return as well; see `StageOutputs`.
+
+        Raises:
+          ValueError: what a branch looks at is missing, or there is no such stage.
+        """
+        outputs = StageOutputs(stages)
+        features, corners = dict(given or {}), {}
+        for name in sorted(self.branch_names, key=lambda name: self.branches[name].draws):
+            if name not in features:
+                part = context.part(self.branch_names.index(name))
+                features[name], where = self.branches[name](batch, part, features, name, outputs)
+                if where is not None:
+                    corners[name] = where
+        joined = [features[name] for name in self.branch_names]
+        logits = self._classify(joined, context.part(len(self.branch_names)), outputs)
+        outputs.check()
+        return Outputs(logits, corners, outputs.kept)
+
+    def fixed_features(self, batch: Batch, context: Context) -> dict[str, jax.Array]:
+        """Returns what the branches that draw nothing bring to the join, by name."""
+        return {
+            name: self.branches[name](batch, context, {}, name, StageOutputs()).features
+            for name in self.branch_names
+            if not self.branches[name].draws
+        }
+
+    @property
+    def draws(self) -> bool:
+        """Whether another draw of windows gives other logits."""
+        return any(branch.draws for branch in self.branches.values())
+
+    def _classify(
+        self, features: Sequence[jax.Array], context: Context, outputs: StageOutputs
+    ) -> jax.Array:
         x = jnp.concatenate(features, axis=-1)
         if not self.joins_at_head:
-            x = self.trunk(x, part)
+            x = self.trunk(x, context, "trunk", outputs)
         x = x.astype(jnp.float32)
-        if part is not None and self.dropout_rate:
-            kept = part.uniform(x.shape[-1]) >= self.dropout_rate
+        if context.train and self.dropout_rate:
+            kept = context.uniform(x.shape[-1]) >= self.dropout_rate
             x = jnp.where(kept, x / (1 - self.dropout_rate), 0)
         return self.classifier(x)
 
@@ -223,20 +223,11 @@ def create_model(backbone: Backbone, *, seed: int, **arguments: Any) -> TwoBranc
     return create()
 
 
-def _make_classifier(features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """The dense layer.
-
-    Published: uniform in +-1/sqrt(outputs), for 1,000 outputs; with a few outputs that rule would
-    start far from a balanced guess, so the range stays at the published one.
-    """
-    limit = max(num_outputs, 1000) ** -0.5
-    return nnx.Linear(
-        features,
-        num_outputs,
-        kernel_init=lambda key, shape, dtype, **_: jax.random.uniform(
-            key, shape, dtype, -limit, limit
-        ),
-        rngs=rngs,
+def _unique(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Names branches by their kind, a second one of a kind with its number."""
+    counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
+    return tuple(
+        kind if count == 1 else f"{kind}_{count}" for kind, count in zip(kinds, counts, strict=True)
     )
 
 

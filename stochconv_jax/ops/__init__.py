@@ -2,12 +2,13 @@
 
 from stochconv_jax.ops.depthwise_conv import depthwise_conv
 from stochconv_jax.ops.patch_conv import patch_conv
-from stochconv_jax.ops.polyphase import polyphase
+from stochconv_jax.ops.polyphase import image_size_of, polyphase
 from stochconv_jax.ops.stochastic_conv import stochastic_conv, stochastic_conv_polyphase
 from stochconv_jax.ops.windows import sample_windows, window_size
 
 __all__ = [
     "depthwise_conv",
+    "image_size_of",
     "patch_conv",
     "polyphase",
     "sample_windows",

@@ -33,3 +33,10 @@ def polyphase(images: Array, strides: tuple[int, int]) -> Array:
     first = len(lead)
     planes = split.transpose(*range(first), *(first + axis for axis in (1, 3, 4, 0, 2)))
     return np.ascontiguousarray(planes) if isinstance(images, np.ndarray) else planes
+
+
+def image_size_of(images: Array) -> tuple[int, int]:
+    """Temporary."""
+    if images.ndim == 6:
+        return images.shape[1] * images.shape[4], images.shape[2] * images.shape[5]
+    return images.shape[1], images.shape[2]

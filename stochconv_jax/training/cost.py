@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from stochconv_jax.evaluation.predict import make_predict
+from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.runs.devices import make_mesh
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 from stochconv_jax.data.pipeline.batches import Batch
-from stochconv_jax.evaluation.predict import probabilities
+from stochconv_jax.inference.predict import probabilities
 from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.runs.devices import DATA_AXIS
 

@@ -1,0 +1,44 @@
+"""The thresholds of a run: chosen once on its validation split, and kept with it."""
+
+import json
+from typing import Any
+
+from stochconv_jax.atomic_write import atomic_write
+from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.evaluation.thresholds import choose_thresholds
+from stochconv_jax.inference.trained_network import TrainedNetwork
+from stochconv_jax.runs.saved_config import read_json
+
+# The rule whose threshold decides.
+DECIDING = "largest balanced accuracy"
+
+
+def run_thresholds(
+    network: TrainedNetwork, dataset: ImageDataset | None = None
+) -> dict[str, float]:
+    """Returns the thresholds of a network of two classes, by the rule that chose each.
+
+    They hold for one checkpoint and one number of draws, and are kept in thresholds.json for the
+    next time; where they are not there yet, the validation split is predicted.
+
+    Args:
+      network: of the run.
+      dataset: the run's own images, where they are open already.
+
+    Raises:
+      InputError: the validation split has to be predicted and cannot be had.
+    """
+    if network.run.num_outputs > 1:
+        return {}
+    path = network.run.directory / "thresholds.json"
+    chosen_for = {"step": network.step, "draws": network.run.config.eval.samples}
+    if path.is_file():
+        kept = read_json(path)
+        if kept["chosen_for"] == chosen_for:
+            return kept["thresholds"]
+    validation = network.predict_split(dataset or network.run.load_dataset(), "validation")
+    scores = validation.probabilities.mean(axis=1)[:, 1]
+    thresholds = choose_thresholds(validation.labels, scores)
+    content: dict[str, Any] = {"chosen_for": chosen_for, "thresholds": thresholds}
+    atomic_write(path, json.dumps(content, indent=2) + "\n")
+    return thresholds

@@ -1,0 +1,90 @@
+"""Photographs as people have them: framed as a run's images were, and batched."""
+
+import hashlib
+import io
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from stochconv_jax.data.framing import Framing
+from stochconv_jax.data.pipeline.batches import Batch, decode, derive_views
+from stochconv_jax.errors import InputError
+from stochconv_jax.runs.run import Run
+
+Photograph = str | pathlib.Path | np.ndarray | Image.Image
+
+
+class FramedPhotograph(NamedTuple):
+    """A photograph, cropped and resized.
+
+    Attributes:
+      name: of its file, or its place among those given.
+      jpeg: as preparation would have written it.
+      index: a number from its content, of which its windows are drawn: the same photograph meets
+        the same windows in any company.
+    """
+
+    name: str
+    jpeg: bytes
+    index: int
+
+
+def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -> FramedPhotograph:
+    """Reads and frames one photograph.
+
+    Args:
+      photograph: path of an image file; uint8 [H, W, 3] of RGB; or an image of Pillow.
+      framing: of the run.
+      name: what to call it; the path where "".
+
+    Raises:
+      InputError: it is not a whole image.
+    """
+    name = name or str(photograph)
+    try:
+        encoded = _encoded(photograph)
+        return FramedPhotograph(name, framing.frame(encoded), content_index(encoded))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def content_index(encoded: bytes) -> int:
+    """Returns an index in [0, 2**31) from a file's content."""
+    return int.from_bytes(hashlib.sha256(encoded).digest()[:4]) >> 1
+
+
+def photograph_batches(
+    photographs: Sequence[FramedPhotograph], run: Run, rows: int
+) -> Iterator[tuple[Sequence[FramedPhotograph], Batch]]:
+    """Yields photographs, `rows` at a time, with their batch; the last batch is filled up."""
+    strides = run.stem_strides if run.sees_high else None
+    for first in range(0, len(photographs), rows):
+        own = photographs[first : first + rows]
+        filled = [own[min(row, len(own) - 1)] for row in range(rows)]
+        views = [
+            derive_views(decode(photograph.jpeg), run.config.data.low_size, strides)
+            for photograph in filled
+        ]
+        batch = {key: np.stack([view[key] for view in views]) for key in views[0]}
+        batch["index"] = np.array([photograph.index for photograph in filled], np.int32)
+        yield own, batch
+
+
+def _encoded(photograph: Photograph) -> bytes:
+    if isinstance(photograph, str | pathlib.Path):
+        try:
+            return pathlib.Path(photograph).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}") from error
+    if isinstance(photograph, np.ndarray):
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+            raise InputError(
+                f"an array of {photograph.dtype} {photograph.shape}; give uint8 [height, width, 3]"
+            )
+        photograph = Image.fromarray(photograph)
+    buffer = io.BytesIO()
+    photograph.save(buffer, "PNG", compress_level=1)  # without loss, then as any file
+    return buffer.getvalue()

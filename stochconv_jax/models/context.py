@@ -1,0 +1,40 @@
+"""How a batch passes through a network: in training or not, and with which randomness."""
+
+import dataclasses
+
+import jax
+
+from stochconv_jax.keys import image_keys, pinned
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a pass knows besides its images.
+
+    Attributes:
+      window_key: windows are drawn from it, for each image by its index.
+      mask_key: dropout and drop path likewise.
+      image_index: int [B], folded into the keys, so that what an image meets does not depend on its
+        place in a batch.
+      train: whether to use and update the batch's statistics, and to drop features and blocks.
+    """
+
+    window_key: jax.Array
+    mask_key: jax.Array
+    image_index: jax.Array
+    train: bool = False
+
+    @classmethod
+    def of_pass(cls, key: jax.Array, image_index: jax.Array, train: bool = False) -> "Context":
+        """Returns the context of one pass over a batch."""
+        window_key, mask_key = jax.random.split(pinned(key))
+        return cls(window_key, mask_key, image_index, train)
+
+    def part(self, number: int) -> "Context":
+        """Returns the context of one part of a network, which drops features of its own."""
+        return dataclasses.replace(self, mask_key=jax.random.fold_in(self.mask_key, number))
+
+    def uniform(self, count: int) -> jax.Array:
+        """Draws [B, count] for masks, uniform in [0, 1)."""
+        keys = image_keys(self.mask_key, self.image_index)
+        return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)

@@ -1,0 +1,121 @@
+"""The command line of `python -m stochconv_jax.predict`."""
+
+import argparse
+import itertools
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from stochconv_jax.atomic_write import atomic_write, write_table
+from stochconv_jax.command_line import mistakes_in_a_sentence
+from stochconv_jax.data.image_file import EXTENSIONS
+from stochconv_jax.errors import InputError
+from stochconv_jax.prediction.page import PredictionPage
+from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor, load_run
+
+DESCRIPTION = (
+    "Says of photographs which class they show: a CSV with a row for each file, and a page with "
+    "thumbnails beside it."
+)
+SUFFIXES = frozenset(itertools.chain.from_iterable(EXTENSIONS.values()))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and writes the table and the page."""
+    options = _parser().parse_args(arguments)
+    with mistakes_in_a_sentence("; nothing was written"):
+        output = _output(options.output)
+        paths = _files(options.images)
+        for name in ("draws", "batch_size"):
+            if getattr(options, name) < 0:
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag} is {getattr(options, name)}; it must be 1 or more")
+        predictor = load_run(
+            options.run,
+            checkpoint=options.checkpoint,
+            draws=options.draws,
+            batch_size=options.batch_size,
+        )
+        failed = _predict(predictor, paths, output)
+        _tell(predictor, len(paths), failed, output)
+        if len(failed) == len(paths):
+            raise InputError(f"none of the {len(paths)} files could be used; {output} says why")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m stochconv_jax.predict", description=DESCRIPTION, allow_abbrev=False
+    )
+    parser.add_argument("run", help="directory of a trained run")
+    parser.add_argument("images", nargs="+", help="image files, or directories of them")
+    parser.add_argument("--output", default="predictions.csv", help="CSV to write (%(default)s)")
+    parser.add_argument(
+        "--checkpoint", default="", choices=("best", "latest"), help="default: as the run's config"
+    )
+    parser.add_argument(
+        "--draws", type=int, default=0, help="of windows, averaged per image; default: the run's"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=0, help="images at a time; changes no result"
+    )
+    return parser
+
+
+def _output(name: str) -> pathlib.Path:
+    output = pathlib.Path(name)
+    if output.is_dir() or output.suffix.lower() != ".csv":
+        raise InputError(f"--output {name} is not the name of a CSV; name one such as {name}.csv")
+    if not output.parent.is_dir():
+        raise InputError(f"--output {name} lies in no directory; make {output.parent} first")
+    return output
+
+
+def _files(names: Sequence[str]) -> list[pathlib.Path]:
+    """The files as given, and those of directories that are called like images, in order."""
+    paths: list[pathlib.Path] = []
+    for path in map(pathlib.Path, names):
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if not found:
+                raise InputError(f"{path} holds no image; name files or directories that do")
+            paths += found
+        else:
+            paths.append(path)
+    return list(dict.fromkeys(paths))
+
+
+def _predict(
+    predictor: Predictor, paths: Sequence[pathlib.Path], output: pathlib.Path
+) -> list[PhotographPrediction]:
+    """Writes the table and the page; returns what could not be predicted."""
+    binary = len(predictor.classes) == 2
+    columns = ["probability"] if binary else [f"probability_{c}" for c in predictor.classes]
+    page, rows, failed = PredictionPage(predictor), [], []
+    bar = tqdm(predictor.predict_each(paths), "predicting", len(paths), unit="image", leave=False)
+    for found in bar:
+        page.add(found)
+        if found.problem:
+            failed.append(found)
+            rows.append([found.name, *[""] * len(columns), "", "", found.problem])
+        else:
+            shown = found.probabilities[1:] if binary else found.probabilities
+            values = [f"{value:.17g}" for value in (*shown, found.spread)]
+            rows.append([found.name, *values, found.decision, ""])
+    write_table(output, ["image", *columns, "spread", "decision", "problem"], rows)
+    atomic_write(output.with_suffix(".html"), page.render())
+    return failed
+
+
+def _tell(
+    predictor: Predictor, count: int, failed: Sequence[PhotographPrediction], output: pathlib.Path
+) -> None:
+    for each in failed:
+        print(f"not predicted: {each.problem}", file=sys.stderr)
+    if len(predictor.classes) == 2:
+        positive = predictor.classes[1]
+        print(f"{positive} from a probability of {predictor.threshold:.4f} on: ", end="")
+        print(predictor.threshold_note)
+    print(f"{count - len(failed)} of {count} images are predicted in {output}")
+    print(f"page: {output.with_suffix('.html')}")

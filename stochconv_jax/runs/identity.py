@@ -1,0 +1,78 @@
+"""Whether a directory's run is the one that a command means."""
+
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from stochconv_jax.errors import InputError
+from stochconv_jax.runs.saved_config import read_json
+
+# Fields that may change from one command to the next on the same directory: they change no result,
+# or say where data lie whose content is told by data.json.
+FREE_FIELDS = (
+    "eval",
+    "train.epochs",
+    "data.directory",
+    "data.table",
+    "data.image_column",
+    "data.workers",
+    "data.prepared_directory",
+    "data.allow_shared_groups",
+    "model.remat",
+)
+
+
+def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
+    """Compares a config with the one that the checkpoints in a directory were made with, if any.
+
+    Raises:
+      InputError: they differ in a field that a run must keep, or it is not a directory.
+    """
+    made_with = _read(directory, "config.json")
+    given = _flatten(json.loads(json.dumps(config.to_dict())))
+    differences = [
+        f"{field} is {value!r} there and {given.get(field)!r} here"
+        for field, value in _flatten(made_with).items()
+        if not any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
+        and value != given.get(field)
+    ]
+    if differences:
+        raise InputError(
+            f"{directory} was made with another config: {', '.join(differences)}; give its values "
+            "or another --workdir"
+        )
+
+
+def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
+    """Compares a data set's identity with that of the checkpoints in a directory, if any.
+
+    Raises:
+      InputError: the images, their framing, classes or splits are others.
+    """
+    for name, value in _read(directory, "data.json").items():
+        if value != data.get(name):
+            raise InputError(
+                f"{directory} was trained on other data: {name} is {value!r} there and "
+                f"{data.get(name)!r} here; bring the same images, classes and splits, or use "
+                "another --workdir"
+            )
+
+
+def _read(directory: pathlib.Path, name: str) -> dict[str, Any]:
+    """Reads a file of a run that has a checkpoint; a run without one may still be changed."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"--workdir {directory} is a file; name a directory")
+    saved = any(path.name.isdigit() for path in (directory / "checkpoints").glob("*"))
+    return read_json(directory / name) if saved and (directory / name).exists() else {}
+
+
+def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

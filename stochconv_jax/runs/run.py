@@ -1,0 +1,216 @@
+"""A run: one training of one config on one data set, in a directory of its own."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+from filelock import BaseFileLock, FileLock, Timeout
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from stochconv_jax.atomic_write import atomic_write, write_table
+from stochconv_jax.config_limits import check_limits
+from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.data.framing import Framing
+from stochconv_jax.data.load import load_dataset
+from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.errors import InputError
+from stochconv_jax.keys import Purpose, run_key
+from stochconv_jax.models import TwoBranchNetwork
+from stochconv_jax.models.from_config import (
+    backbone_from_config,
+    model_from_config,
+    resolve_dtype,
+)
+from stochconv_jax.runs.checkpoints import Checkpoints
+from stochconv_jax.runs.devices import replicated
+from stochconv_jax.runs.identity import check_config, check_data
+from stochconv_jax.runs.provenance import provenance
+from stochconv_jax.runs.saved_config import read_config, read_json
+
+IMAGE_COLUMNS = ("id", "label", "group", "split", "sha256")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run is made with, wherever it is kept.
+
+    Its directory holds config.json, data.json (what identifies its images), images.csv (their names,
+    classes, groups, splits and SHA-256), provenance.json (each start of it) and checkpoints/.
+
+    Attributes:
+      directory: of the run.
+      config: whole and resolved: nothing in it depends on the machine any more.
+      data: the identity of its images: `images`, `classes`, `framing` and `fingerprint`.
+    """
+
+    directory: pathlib.Path
+    config: ConfigDict
+    data: Mapping[str, Any]
+
+    @classmethod
+    @contextmanager
+    def create(
+        cls, config: ConfigDict, workdir: str | pathlib.Path
+    ) -> "Iterator[tuple[Run, ImageDataset]]":
+        """Begins a run, or goes on with it, and keeps others out of it until the context ends.
+
+        Yields:
+          The run and its images.
+
+        Raises:
+          InputError: a field or the data is not usable, the run was made with others, or another
+            process trains it.
+        """
+        directory = pathlib.Path(workdir)
+        if jax.process_count() > 1:
+            raise InputError(
+                f"{jax.process_count()} processes would write {directory}; train in one process"
+            )
+        check_limits(config)
+        config = _resolve(config, directory)
+        check_config(config, directory)
+        # A network that cannot be is told before the data are prepared.
+        model_from_config(config, num_outputs=1, abstract=True)
+        dataset = load_dataset(config.data)
+        directory.mkdir(parents=True, exist_ok=True)
+        with locked(directory):
+            check_config(config, directory)
+            check_data(dataset.identity, directory)
+            run = cls(directory, config, dataset.identity)
+            run._write(dataset)
+            yield run, dataset
+
+    @classmethod
+    def open(cls, workdir: str | pathlib.Path, config: ConfigDict | None = None) -> "Run":
+        """Opens what a training left.
+
+        Args:
+          workdir: directory of the run.
+          config: its config with fields changed that may change; as it was where None.
+
+        Raises:
+          InputError: there is no run, or `config` is another one's.
+        """
+        directory = pathlib.Path(workdir)
+        made_with = read_config(directory)
+        config = _resolve(made_with if config is None else config, directory)
+        check_limits(config)
+        check_config(config, directory)
+        data = read_json(directory / "data.json")
+        if not {"classes", "framing", "fingerprint"} <= set(data):
+            raise InputError(f"{directory} was made by an older version; train it anew")
+        return cls(directory, config, data)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; of two, the second is the positive one."""
+        return tuple(self.data["classes"])
+
+    @property
+    def num_outputs(self) -> int:
+        """Logits per image: one for two classes, else one per class."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    @property
+    def framing(self) -> Framing:
+        """Crop and size that every photograph is given."""
+        return Framing.from_json(self.data["framing"])
+
+    def key(self, purpose: Purpose) -> jax.Array:
+        """Returns the run's key for a purpose."""
+        return run_key(self.config.seed, purpose)
+
+    def abstract_model(self) -> TwoBranchNetwork:
+        """Returns the network in shapes only."""
+        return model_from_config(self.config, self.num_outputs, abstract=True)
+
+    @property
+    def stem_strides(self) -> tuple[int, int]:
+        """(vertical, horizontal) strides of the network's stems, which divide the large image."""
+        return backbone_from_config(self.config).stem_strides
+
+    @property
+    def sees_high(self) -> bool:
+        """Whether the network looks at the large image."""
+        return "stochastic" in self.config.model.branches
+
+    def pipeline(self, dataset: ImageDataset) -> Pipeline:
+        """Returns the pipeline that feeds the network with the images of a data set."""
+        return Pipeline.from_config(dataset, self.config.data, self.sees_high, self.stem_strides)
+
+    def checkpoints(self, mesh: Mesh) -> Checkpoints:
+        """Returns the run's checkpoints, to be used as a context."""
+        return Checkpoints(self.directory, replicated(mesh))
+
+    def load_dataset(self) -> ImageDataset:
+        """Prepares, unless that is done, and opens the images of the run, wherever they lie now.
+
+        Raises:
+          InputError: they cannot be had, or are others than the run was trained on.
+        """
+        dataset = load_dataset(self.config.data)
+        check_data(dataset.identity, self.directory)
+        return dataset
+
+    def images(self) -> list[dict[str, str]]:
+        """Returns what is kept of the images that the run was made with: IMAGE_COLUMNS each."""
+        with (self.directory / "images.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write(self, dataset: ImageDataset) -> None:
+        rows = (
+            (example.id, example.label, example.group, split, example.sha256)
+            for example, split in zip(dataset.examples, dataset.splits, strict=True)
+        )
+        write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
+        _write_json(self.directory / "data.json", self.data)
+        started = self.directory / "provenance.json"
+        earlier = json.loads(started.read_text(encoding="utf-8")) if started.exists() else []
+        _write_json(started, [*earlier, provenance()])
+        # It comes last, for it is what tells that the directory is a run's.
+        _write_json(self.directory / "config.json", self.config.to_dict())
+
+
+def run_lock(directory: pathlib.Path) -> BaseFileLock:
+    """Returns the lock of a run's directory; a process that holds it may take it again."""
+    return FileLock(directory / ".lock", timeout=0, is_singleton=True)
+
+
+@contextmanager
+def locked(directory: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes out of a run's directory.
+
+    Raises:
+      InputError: one is in it.
+    """
+    lock = run_lock(directory)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"another process is training in {directory}; wait for it, or use another --workdir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _resolve(config: ConfigDict, directory: pathlib.Path) -> ConfigDict:
+    """Replaces what depends on the machine by what it is: once, when the run begins."""
+    dtype = config.model.compute_dtype
+    if dtype == "auto" and (directory / "config.json").is_file():
+        dtype = read_config(directory).model.compute_dtype
+    resolved = config.copy_and_resolve_references().unlock()
+    resolved.model.compute_dtype = resolve_dtype(dtype)
+    return resolved.lock()
+
+
+def _write_json(path: pathlib.Path, content: Any) -> None:
+    atomic_write(path, json.dumps(content, indent=2) + "\n")
