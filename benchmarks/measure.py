@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from stochconv_jax.markdown_table import markdown_table
+
 RESULTS = pathlib.Path("runs/benchmarks")
 # Seconds.
 SLOW = 5.0
@@ -63,9 +65,7 @@ def device_name() -> str:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows as a Markdown table; the keys of the first are the columns."""
     columns = list(rows[0])
-    lines = [columns, ["---"] * len(columns)]
-    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(columns, ([_cell(row.get(name)) for name in columns] for row in rows))
 
 
 def _cell(value: Any) -> str:

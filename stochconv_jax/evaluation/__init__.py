@@ -1,1 +1,1 @@
-"""Prediction with several samples, metrics and the report."""
+"""How good predictions are: metrics, their uncertainty and the report."""

@@ -3,26 +3,26 @@
 import numpy as np
 from scipy.special import logit
 
-# Nearer to certainty, probabilities in float32 are not told apart.
-EDGE = 1e-7
+# Nearer to certainty, log-odds would be infinite.
+EDGE = 1e-15
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
-def doubts(samples: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
-    """Returns [N] each: how doubtful an image is, by the measures that its samples allow.
+def doubts(draws: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
+    """Returns [N] each: how doubtful an image is, by the measures that its draws allow.
 
     `confidence`: how near the mean probability is to the decision: of two classes minus its
     distance from the threshold in log-odds, of several one less the most probable class's. (In
     probabilities, no negative could be as sure as a positive where the threshold is low.)
-    `spread`: the standard deviation over samples of the probability that decides, where there are
+    `spread`: the standard deviation over draws of the probability that decides, where there are
     several.
 
     Args:
-      samples: [N, K, classes] probabilities.
+      draws: [N, K, classes] probabilities.
       threshold: of the second of two classes.
     """
-    mean = samples.mean(axis=1)
-    if samples.shape[2] == 2:
+    mean = draws.mean(axis=1)
+    if draws.shape[2] == 2:
         shown = np.ones(len(mean), int)
         odds = logit(np.clip([*mean[:, 1], threshold], EDGE, 1 - EDGE))
         confidence = -np.abs(odds[:-1] - odds[-1])
@@ -30,8 +30,8 @@ def doubts(samples: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]
         shown = mean.argmax(axis=1)
         confidence = 1 - mean.max(axis=1)
     measures = {"confidence": confidence}
-    if samples.shape[1] > 1:
-        measures["spread"] = samples.std(axis=1)[np.arange(len(mean)), shown]
+    if draws.shape[1] > 1:
+        measures["spread"] = draws.std(axis=1)[np.arange(len(mean)), shown]
     return measures
 
 

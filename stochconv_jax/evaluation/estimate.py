@@ -13,7 +13,7 @@ class Estimate:
 
     Its standard error is the root of the sum over groups of their summed influence squared. Means
     and differences of estimates on the same images are estimates again, so paired comparisons and
-    averages over seeds, samples and classes need nothing more.
+    averages over seeds, draws and classes need nothing more.
 
     Attributes:
       value: the figure.
@@ -76,13 +76,28 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estim
 
     Source: DeLong, DeLong & Clarke-Pearson 1988; Obuchowski 1997.
     """
-    classes = scores.shape[1]
-    return mean(
-        [
-            _one_auc(labels == number, scores[:, number], groups)
-            for number in ([1] if classes == 2 else range(classes))
-        ]
-    )
+    classes = ranked_classes(scores.shape[1])
+    return mean([class_auc(labels, scores, number, groups) for number in classes])
+
+
+def ranked_classes(classes: int) -> range:
+    """Returns the classes whose areas are averaged: all, or the second of two."""
+    return range(1, 2) if classes == 2 else range(classes)
+
+
+def class_auc(labels: np.ndarray, scores: np.ndarray, number: int, groups: np.ndarray) -> Estimate:
+    """Returns the area under the ROC curve of one class against the rest; see `roc_auc`."""
+    positive = labels == number
+    shares = _ranked_right(positive, scores[:, number])
+    influence = _centred(shares, positive, groups) + _centred(shares, ~positive, groups)
+    return Estimate(float(shares[positive].mean()), influence)
+
+
+def area(positive: np.ndarray, scores: np.ndarray) -> float:
+    """Returns the area under the ROC curve alone, of bool [N] and scores [N]."""
+    count = positive.sum()
+    ranks = stats.rankdata(scores)[positive].sum()
+    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))
 
 
 def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndarray) -> Estimate:
@@ -96,15 +111,15 @@ def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndar
     )
 
 
-def _one_auc(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
+def _ranked_right(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """[N]: the share of images of the other class that each is ranked right of, ties half."""
     ranks = stats.rankdata(scores)
     shares = np.empty(len(scores))
     for of, sign in ((positive, 1), (~positive, -1)):
         others = ranks[of] - stats.rankdata(scores[of])
         share = others / (~of).sum()
         shares[of] = share if sign > 0 else 1 - share
-    influence = _centred(shares, positive, groups) + _centred(shares, ~positive, groups)
-    return Estimate(float(shares[positive].mean()), influence)
+    return shares
 
 
 def _centred(values: np.ndarray, of: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -91,22 +91,22 @@ def plot_risk(doubt: dict[str, np.ndarray], wrong: np.ndarray) -> Figure:
     return figure
 
 
-def plot_samples(rows: list[dict[str, Any]]) -> Figure:
-    """Draws ROC AUC, Brier score and calibration error against the samples averaged."""
+def plot_draws(rows: list[dict[str, Any]]) -> Figure:
+    """Draws ROC AUC, Brier score and calibration error against the number of draws averaged."""
     figure = Figure(figsize=(13.5, 3.6), layout="constrained")
     names = {
         "roc_auc": "area under the ROC curve",
         "brier_score": "Brier score",
         "calibration_error": "calibration error",
     }
-    counts = [row["samples"] for row in rows]
+    counts = [row["draws"] for row in rows]
     for axes, (name, title) in zip(figure.subplots(1, 3), names.items(), strict=True):
         values = np.array([row[name] for row in rows])
         low, high = np.array([row[f"{name}_interval"] for row in rows]).T
         # A percentile interval need not hold the estimate.
         errors = np.maximum([values - low, high - values], 0)
         axes.errorbar(counts, values, errors, fmt="o-", c=COLOURS[0], capsize=3)
-        axes.set(xscale="log", xlabel="window samples averaged", ylabel=title)
+        axes.set(xscale="log", xlabel="draws of windows averaged", ylabel=title)
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
         axes.grid(alpha=0.3)

@@ -1,19 +1,15 @@
 """One self-contained HTML page about an evaluation."""
 
-import base64
 import json
 from typing import Any
 
-import cv2
 import numpy as np
 from ml_collections import ConfigDict
 
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
-from stochconv_jax.evaluation.metrics import class_probabilities
-from stochconv_jax.evaluation.page import as_png, render_page
+from stochconv_jax.evaluation.page import as_png, render_page, thumbnail
 from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
 
@@ -23,9 +19,9 @@ THUMBNAIL = 160
 EXPLANATIONS = {
     "images": "images counted, each once",
     "groups": "lesions, patients or other groups, which the intervals take as one piece each",
-    "samples": "draws of windows averaged an image",
+    "draws": "draws of windows averaged per image",
     "roc_auc": "area under the ROC curve of the averaged probability: 0.5 is guessing, 1 perfect",
-    "roc_auc_of_one_sample": "the same of single draws, their mean",
+    "roc_auc_of_one_draw": "the same of single draws, their mean",
     "log_loss": "cross-entropy in nats; lower is better",
     "brier_score": "mean squared error of the probability; lower is better",
     "calibration_error": "mean gap between probability and frequency; lower is better",
@@ -67,6 +63,7 @@ def write_report(
         "report.html.jinja",
         {"figure": figure_text, "interval": interval_text},
         run=run,
+        where="images it was not made with" if metrics["split"] == "external" else f"the {metrics['split']} split",
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
         images=f"{config.data.name} {config.data.directory}".rstrip(),
         least_images=LEAST_IMAGES,
@@ -96,18 +93,18 @@ def _pictures(
     metrics: dict[str, Any], predictions: Predictions, classes: tuple[str, ...]
 ) -> dict[str, str]:
     labels = predictions.labels
-    samples = class_probabilities(predictions.samples)
-    scores = samples.mean(axis=1)
+    draws = predictions.probabilities
+    scores = draws.mean(axis=1)
     threshold = metrics.get("decision_threshold", 0.5)
     wrong = decide(scores, threshold) != labels
     figures = {
         "curves": plots.plot_curves(labels, scores, classes),
         "reliability": plots.plot_reliability(labels, scores, classes),
-        "risk": plots.plot_risk(doubts(samples, threshold), wrong),
+        "risk": plots.plot_risk(doubts(draws, threshold), wrong),
         "confusion": plots.plot_confusion(metrics["confusion"], classes),
     }
-    if len(metrics.get("sample_curve", ())) > 1:
-        figures["samples"] = plots.plot_samples(metrics["sample_curve"])
+    if len(metrics.get("draw_curve", ())) > 1:
+        figures["draws"] = plots.plot_draws(metrics["draw_curve"])
     return {name: as_png(figure) for name, figure in figures.items()}
 
 
@@ -115,11 +112,11 @@ def _errors(
     metrics: dict[str, Any], predictions: Predictions, dataset: ImageDataset
 ) -> list[dict[str, str]]:
     """The errors that the network was surest of."""
-    samples = class_probabilities(predictions.samples)
-    scores = samples.mean(axis=1)
+    draws = predictions.probabilities
+    scores = draws.mean(axis=1)
     threshold = metrics.get("decision_threshold", 0.5)
     decisions = decide(scores, threshold)
-    doubt = doubts(samples, threshold)["confidence"]
+    doubt = doubts(draws, threshold)["confidence"]
     wrong = np.flatnonzero(decisions != predictions.labels)
     errors = []
     for row in wrong[np.argsort(doubt[wrong], kind="stable")][:ERRORS]:
@@ -132,16 +129,7 @@ def _errors(
                 "label": example.label,
                 "decision": dataset.classes[decisions[row]],
                 "probability": f"probability of {dataset.classes[shown]} {scores[row, shown]:.3f}",
-                "picture": _thumbnail(dataset.records[index]["image"]),
+                "picture": thumbnail(dataset.records[index]["image"], THUMBNAIL),
             }
         )
     return errors
-
-
-def _thumbnail(encoded: bytes) -> str:
-    image = decode(encoded)
-    scale = THUMBNAIL / max(image.shape[:2])
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return base64.b64encode(jpeg.tobytes()).decode()

@@ -9,9 +9,6 @@ from stochconv_jax.evaluation.thresholds import choose_thresholds
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.saved_config import read_json
 
-# The rule whose threshold decides.
-DECIDING = "largest balanced accuracy"
-
 
 def run_thresholds(
     network: TrainedNetwork, dataset: ImageDataset | None = None

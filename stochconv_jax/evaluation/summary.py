@@ -17,21 +17,18 @@ from stochconv_jax.evaluation.deferral import (
     deferral_table,
     doubts,
 )
-from stochconv_jax.evaluation.metrics import are_ordered, class_probabilities, figures, roc_auc
+from stochconv_jax.evaluation.metrics import are_ordered, compute_metrics, roc_auc
 from stochconv_jax.inference.predict import Predictions
-from stochconv_jax.evaluation.sample_curve import sample_curve
+from stochconv_jax.evaluation.draw_curve import draw_curve
 from stochconv_jax.evaluation.subgroups import subgroup_table
-from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
-
-# The rule whose threshold decides where one was chosen on validation.
-DECIDING = "largest balanced accuracy"
+from stochconv_jax.evaluation.thresholds import DECIDING, judge_thresholds
 
 
 def summarize(
     predictions: Predictions,
     examples: Sequence[Example],
     classes: Sequence[str],
-    validation: Predictions | None = None,
+    thresholds: Mapping[str, float] | None = None,
     resamples: int = 1000,
 ) -> dict[str, Any]:
     """Returns figures of merit, their 95% intervals, and the tables of a report.
@@ -40,25 +37,26 @@ def summarize(
       predictions: of the images to judge.
       examples: what is known of these, in their order.
       classes: names.
-      validation: predictions of other images, to choose thresholds on.
+      thresholds: of two classes by the rule that chose each on other images; without any,
+        decisions are made at 0.5.
       resamples: of the groups of images, behind the intervals.
     """
     labels = predictions.labels
-    samples = class_probabilities(predictions.samples.astype(np.float64))
-    scores = samples.mean(axis=1)
+    draws = predictions.probabilities
+    scores = draws.mean(axis=1)
     groups = estimate.group_numbers([example.group for example in examples])
-    thresholds = _thresholds(validation)
+    thresholds = dict(thresholds or {})
     threshold = thresholds.get(DECIDING, 0.5)
-    measures = doubts(samples, threshold)
+    measures = doubts(draws, threshold)
     decisions = decide(scores, threshold)
     of_rows = functools.partial(_figures, labels, scores, decisions, measures, are_ordered(classes))
     summary: dict[str, Any] = {
         "images": len(labels),
         "groups": len(np.unique(groups)),
-        "samples": samples.shape[1],
+        "draws": draws.shape[1],
         **of_rows(np.arange(len(labels))),
-        "roc_auc_of_one_sample": float(
-            np.mean([roc_auc(labels, sample) for sample in samples.swapaxes(0, 1)])
+        "roc_auc_of_one_draw": float(
+            np.mean([roc_auc(labels, draw) for draw in draws.swapaxes(0, 1)])
         ),
         "intervals": bootstrap_intervals(of_rows, groups, resamples),
         "deferral": deferral_table(labels, decisions, measures, len(classes)),
@@ -72,7 +70,7 @@ def summarize(
     if len(np.unique(labels)) == len(classes):
         area = estimate.roc_auc(labels, scores, groups)
         summary["roc_auc_delong_interval"] = area.interval(groups)
-        summary["sample_curve"] = sample_curve(labels, samples, groups, resamples)
+        summary["draw_curve"] = draw_curve(labels, draws, groups, resamples)
     if len(classes) == 2:
         summary["decision_threshold"] = threshold
         summary["thresholds"] = judge_thresholds(labels, scores[:, 1], thresholds)
@@ -93,7 +91,7 @@ def _figures(
     wrong = decisions[rows] != labels[rows]
     # Probabilities that were checked once need no checking in every resample.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-        found = figures(labels[rows], scores[rows], decisions[rows], ordered)
+        found = compute_metrics(labels[rows], scores[rows], decisions[rows], ordered)
     return found | {
         f"area_under_risk_by_{name}": area_under_risk(doubt[rows], wrong)
         for name, doubt in measures.items()
@@ -114,8 +112,7 @@ def class_table(
         row: dict[str, Any] = {"class": name, "images": int(of.sum())}
         row |= {"roc_auc": float("nan"), "roc_auc_interval": (float("nan"), float("nan"))}
         if 0 < of.sum() < len(of):
-            both = np.stack([1 - scores[:, number], scores[:, number]], axis=1)
-            area = estimate.roc_auc(of.astype(int), both, groups)
+            area = estimate.class_auc(labels, scores, number, groups)
             row |= {"roc_auc": area.value, "roc_auc_interval": area.interval(groups)}
             row["average_precision"] = float(
                 sklearn_metrics.average_precision_score(of, scores[:, number])
@@ -124,11 +121,3 @@ def class_table(
             row["specificity"] = float((decisions[~of] != number).mean())
         rows.append(row)
     return rows
-
-
-def _thresholds(validation: Predictions | None) -> dict[str, float]:
-    if validation is None or validation.samples.shape[2] > 1:
-        return {}
-    if len(np.unique(validation.labels)) < 2:
-        return {}
-    return choose_thresholds(validation.labels, validation.samples.mean(axis=1)[:, 0])

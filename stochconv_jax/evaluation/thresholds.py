@@ -4,6 +4,9 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics
 
+# The rule whose threshold decides.
+DECIDING = "largest balanced accuracy"
+
 
 def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Returns thresholds on the positive class's probability, by the rule that chose each.
@@ -19,7 +22,7 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
     chosen = {
         "95% specificity": specific,
         "95% sensitivity": sensitive,
-        "largest balanced accuracy": np.argmax(true - false),
+        DECIDING: np.argmax(true - false),
     }
     # Above every probability, which is what "infinite" means here, and yet a number of JSON.
     return {rule: float(min(thresholds[place], 2.0)) for rule, place in chosen.items()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.command_line import mistakes_in_a_sentence
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.evaluate import without_nan
+from stochconv_jax.evaluation.json_numbers import without_nan
 from stochconv_jax.evidence.comparison import compare_runs
 from stochconv_jax.evidence.comparison_page import write_page
 from stochconv_jax.evidence.comparison_tables import differences_table, draws_table, models_table

@@ -7,6 +7,7 @@ judged on these same images; Welch's test.
 
 import collections
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.estimate import Estimate
-from stochconv_jax.evaluation.sample_curve import auc_by_samples
+from stochconv_jax.evaluation.draw_curve import auc_by_draws
 from stochconv_jax.evidence.effects import hedges_g, holm
 from stochconv_jax.evidence.pooling import by_seed, common_groups, pool
 from stochconv_jax.evidence.runs import Judged, RunRecord
@@ -112,9 +113,9 @@ def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
         figures["roc_auc_within_folds"] = [
             _within_folds(own, part, groups) for own, part in zip(seeds, judged, strict=True)
         ]
-    if judged[0].samples.shape[1] == 1:
+    if judged[0].draws.shape[1] == 1:
         return Model(name, runs, figures, {})
-    areas = [auc_by_samples(part.labels, part.samples, groups) for part in judged]
+    areas = [auc_by_draws(part.labels, part.draws, groups) for part in judged]
     by_draws = {count: estimate.mean([area[count] for area in areas]) for count in areas[0]}
     return Model(name, runs, figures, by_draws)
 
@@ -140,16 +141,14 @@ def _figures(classes: Sequence[str]) -> dict[str, Figure]:
     }
     if len(classes) > 2:
         for number, name in enumerate(classes):
-            figures[f"roc_auc_of_{name}"] = _auc_of(number)
+            figures[f"roc_auc_of_{name}"] = functools.partial(_auc_of, number)
     return figures
 
 
-def _auc_of(number: int) -> Figure:
-    def auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
-        against = np.stack([1 - scores[:, number], scores[:, number]], axis=1)
-        return estimate.roc_auc((labels == number).astype(int), against, groups)
-
-    return auc
+def _auc_of(
+    number: int, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray
+) -> Estimate:
+    return estimate.class_auc(labels, scores, number, groups)
 
 
 def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The tables of a comparison, in Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from stochconv_jax.evidence.comparison import BEST_EPOCH
+from stochconv_jax.markdown_table import markdown_table
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -56,13 +57,13 @@ def models_table(comparison: dict[str, Any]) -> str:
             best = model[BEST_EPOCH]
             row += [_spread(best), number(best["best"]), number(model["final_epoch_auc"]["mean"])]
         rows.append(row)
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def draws_table(comparison: dict[str, Any]) -> str:
     """Returns a row a model with windows: its ROC AUC by draws averaged; "" where there is none."""
     header, *rows = draws_rows(comparison)
-    return _table(header, rows) if rows else ""
+    return markdown_table(header, rows) if rows else ""
 
 
 def draws_rows(comparison: dict[str, Any]) -> list[list[str]]:
@@ -95,7 +96,7 @@ def differences_table(comparison: dict[str, Any], figure: str) -> str:
         cells += [signed_interval(row.get("interval_over_seeds"))]
         cells += [p_value(row.get("p_over_seeds_holm")), number(row.get("hedges_g"), 1)]
         rows.append(cells)
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _gain(point: dict[str, Any]) -> str:
@@ -107,7 +108,3 @@ def _spread(found: dict[str, Any]) -> str:
     known = deviation is not None and np.isfinite(deviation)
     return number(found["mean"]) + (f" ± {number(deviation)}" if known else "")
 
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -43,7 +43,7 @@ def pool(runs: Sequence[RunRecord]) -> Judged:
         tuple(groups[number] for number in order),
         labels,
         np.concatenate([part.scores for part in parts])[order],
-        np.concatenate([part.samples for part in parts])[order],
+        np.concatenate([part.draws for part in parts])[order],
         classes,
         parts[0].split,
         parts[0].checkpoint,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.inference.probabilities import class_probabilities
 
 CURVES = ("epoch", "train_loss", "val_loss", "train_auc", "val_auc")
 RUN_NAME = re.compile(r"seed(\d+)(_fold\d+)?")
@@ -26,7 +27,7 @@ class Judged:
       groups: what of them belongs together; "" for alone.
       labels: int [N].
       scores: float64 [N, classes], the mean over draws of windows.
-      samples: float64 [N, K, classes], of every draw.
+      draws: float64 [N, K, classes], of every draw.
       classes: names.
       split: that the images are.
       checkpoint: "best" or "latest".
@@ -36,7 +37,7 @@ class Judged:
     groups: tuple[str, ...]
     labels: np.ndarray
     scores: np.ndarray
-    samples: np.ndarray
+    draws: np.ndarray
     classes: tuple[str, ...]
     split: str
     checkpoint: str
@@ -201,33 +202,22 @@ def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
     rows = _read_rows(directory / "predictions.csv")
     order = sorted(range(len(rows)), key=lambda number: rows[number]["id"])
     rows = [rows[number] for number in order]
-    columns = ["probability"] if len(classes) == 2 else [f"probability_{name}" for name in classes]
-    scores = np.array([[float(row[column]) for column in columns] for row in rows])
-    if not np.isfinite(scores).all():
-        raise InputError(
-            f"{directory / 'predictions.csv'} holds probabilities that are no numbers; run eval.py "
-            "again"
-        )
     labels = np.array([classes.index(row["label"]) for row in rows])
     groups = {row["id"]: row["group"] for row in _read_rows(directory / "images.csv")}
-    with np.load(directory / "samples.npz") as file:
-        samples = _classes_last(file["samples"].astype(np.float64))[order]
+    with np.load(directory / "logits.npz") as file:
+        draws = class_probabilities(file["logits"])[order]
+    if not np.isfinite(draws).all():
+        raise InputError(f"{directory / 'logits.npz'} holds NaN or infinite; run eval.py again")
     return Judged(
         tuple(row["id"] for row in rows),
         tuple(groups[row["id"]] for row in rows),
         labels,
-        _classes_last(scores),
-        samples,
+        draws.mean(axis=1),
+        draws,
         classes,
         metrics["split"],
         metrics["checkpoint"],
     )
-
-
-def _classes_last(probabilities: np.ndarray) -> np.ndarray:
-    if probabilities.shape[-1] > 1:
-        return probabilities
-    return np.concatenate([1 - probabilities, probabilities], axis=-1)
 
 
 def _check_models(runs: Sequence[RunRecord]) -> None:
@@ -246,10 +236,10 @@ def _check_models(runs: Sequence[RunRecord]) -> None:
                 "than their seed; rename one of the directories"
             )
         judged = [each.judged for each in (other, run) if each.judged]
-        if len({(each.split, each.checkpoint, each.samples.shape[1]) for each in judged}) > 1:
+        if len({(each.split, each.checkpoint, each.draws.shape[1]) for each in judged}) > 1:
             raise InputError(
                 f"{other.path} and {run.path} were evaluated on different splits or checkpoints or "
-                "with different numbers of samples; run eval.py alike on both"
+                "with different numbers of draws; run eval.py alike on both"
             )
 
 

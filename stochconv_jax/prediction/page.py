@@ -1,12 +1,8 @@
 """A page of predicted photographs."""
 
-import base64
 import json
 
-import cv2
-
-from stochconv_jax.data.pipeline.batches import decode
-from stochconv_jax.evaluation.page import render_page
+from stochconv_jax.evaluation.page import render_page, thumbnail
 from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor
 from stochconv_jax.runs.provenance import provenance
 
@@ -57,13 +53,3 @@ class PredictionPage:
             count=self.count,
             provenance=json.dumps(provenance() | {"data": dict(network.run.data)}, indent=2),
         )
-
-
-def thumbnail(jpeg: bytes, side: int) -> str:
-    """Returns a JPEG in base64 whose longer side has `side` pixels."""
-    image = decode(jpeg)
-    scale = side / max(image.shape[:2])
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return base64.b64encode(encoded.tobytes()).decode()

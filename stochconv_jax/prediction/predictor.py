@@ -10,7 +10,8 @@ import numpy as np
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.deferral import decide
-from stochconv_jax.evaluation.run_thresholds import DECIDING, run_thresholds
+from stochconv_jax.evaluation.run_thresholds import run_thresholds
+from stochconv_jax.evaluation.thresholds import DECIDING
 from stochconv_jax.inference.photographs import FramedPhotograph, Photograph, frame_photograph
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.inference.trained_network import TrainedNetwork

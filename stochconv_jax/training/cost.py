@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 
 from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import TwoBranchNetwork
+from stochconv_jax.models.from_config import backbone_from_config
+from stochconv_jax.ops import planes_shape
 from stochconv_jax.runs.devices import make_mesh
 
 
@@ -29,7 +31,7 @@ def network_cost(
     """
     parameters, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    predict: Any = make_predict(model, make_mesh(1), samples=1)
+    predict: Any = make_predict(model, make_mesh(1), draws=1)
     lowered = predict.lower((parameters, batch_stats), _one_image(config), key)
     memory: Any = step.memory_analysis()
     return {
@@ -40,10 +42,10 @@ def network_cost(
 
 
 def _one_image(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
-    height, width = config.data.high_size
+    strides = backbone_from_config(config).stem_strides
     sizes = {
         "image_low": (1, *config.data.low_size, 3),
-        "image_high": (1, 2, 2, 3, height // 2, width // 2),
+        "image_high": (1, *planes_shape(config.data.high_size, strides)),
     }
     batch = {name: jax.ShapeDtypeStruct(size, jnp.uint8) for name, size in sizes.items()}
     return {**batch, "index": jax.ShapeDtypeStruct((1,), jnp.int32)}

@@ -12,6 +12,7 @@ from stochconv_jax.data.preparation.preparation import Plan, Splitting
 from stochconv_jax.data.preparation.selection import base_id
 from stochconv_jax.data.preparation.shortcuts import NOTABLE, shortcut_aucs
 from stochconv_jax.errors import InputError
+from stochconv_jax.markdown_table import markdown_table
 
 LISTED = 20
 _KINDS = {
@@ -69,7 +70,7 @@ def _by_reason(plan: Plan) -> str:
     if not dropped:
         return ""
     counts = collections.Counter(_kind(row.reason) for row in dropped)
-    text = _table(["left out because", "images"], [[*item] for item in counts.most_common()])
+    text = markdown_table(["left out because", "images"], [[*item] for item in counts.most_common()])
     problems = {found.problem for found in plan.inspections.values()} - {""}
     unusable = [
         f"{row.id} ({row.source}): {row.reason}" for row in dropped if row.reason in problems
@@ -84,7 +85,7 @@ def _recurring(rows: Sequence[ManifestRow]) -> str:
     if len(ids) < 2:
         return ""
     table = [[one, *(len(ids[one] & ids[other]) for other in ids)] for one in ids]
-    return _table(["images of ... that are also in", *ids], table)
+    return markdown_table(["images of ... that are also in", *ids], table)
 
 
 def _by_source_and_split(kept: Sequence[ManifestRow], classes: Sequence[str]) -> str:
@@ -102,7 +103,7 @@ def _by_source_and_split(kept: Sequence[ManifestRow], classes: Sequence[str]) ->
     if len(sources) > 1:
         rows.append(["all", *(cell(None, split) for split in splits)])
     header = f"images ({', '.join(told)})" if len(classes) > 2 else f"images (of class {told[0]})"
-    return _table([header, *(split or "split at training" for split in splits)], rows)
+    return markdown_table([header, *(split or "split at training" for split in splits)], rows)
 
 
 def _groups(kept: Sequence[ManifestRow], splitting: Splitting) -> str:
@@ -164,7 +165,7 @@ def _shortcuts(plan: Plan, classes: Sequence[str]) -> str:
         for name, (auc, label) in aucs.items()
     ]
     intro = "What tells the class without looking at the picture, on the training split:"
-    return f"{intro}\n\n" + _table(["known of an image", "AUC", "class", ""], rows)
+    return f"{intro}\n\n" + markdown_table(["known of an image", "AUC", "class", ""], rows)
 
 
 def _list(title: str, items: Sequence[str]) -> str:
@@ -172,14 +173,3 @@ def _list(title: str, items: Sequence[str]) -> str:
         return ""
     more = [f"and {len(items) - LISTED} more"] if len(items) > LISTED else []
     return "\n".join([f"{title}\n", *(f"- {item}" for item in [*items[:LISTED], *more])])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])

@@ -1,4 +1,4 @@
-"""What averaging window samples buys."""
+"""What averaging draws of windows buys."""
 
 from collections.abc import Callable
 
@@ -10,51 +10,51 @@ from stochconv_jax.evaluation.estimate import Estimate
 from stochconv_jax.evaluation.metrics import brier_score, calibration_error
 
 
-def sample_counts(samples: int) -> list[int]:
-    """Returns 1, 2, 4, ... and the number of samples itself."""
-    powers = [2**power for power in range(samples.bit_length()) if 2**power < samples]
-    return [*powers, samples]
+def draw_counts(draws: int) -> list[int]:
+    """Returns 1, 2, 4, ... and the number of draws itself."""
+    powers = [2**power for power in range(draws.bit_length()) if 2**power < draws]
+    return [*powers, draws]
 
 
-def auc_by_samples(
-    labels: np.ndarray, samples: np.ndarray, groups: np.ndarray
+def auc_by_draws(
+    labels: np.ndarray, draws: np.ndarray, groups: np.ndarray
 ) -> dict[int, Estimate]:
-    """Returns the ROC AUC by number of samples averaged.
+    """Returns the ROC AUC by number of draws averaged.
 
-    That of K samples is the mean over as many blocks of K as there are, so that no one draw
+    That of K draws is the mean over as many blocks of K as there are, so that no one draw
     decides.
 
     Args:
       labels: int [N], every class among them.
-      samples: [N, K, classes] probabilities.
+      draws: [N, K, classes] probabilities.
       groups: int [N].
     """
     return {
         count: estimate.mean(
-            [estimate.roc_auc(labels, block, groups) for block in _blocks(samples, count)]
+            [estimate.roc_auc(labels, block, groups) for block in _blocks(draws, count)]
         )
-        for count in sample_counts(samples.shape[1])
+        for count in draw_counts(draws.shape[1])
     }
 
 
-def sample_curve(
-    labels: np.ndarray, samples: np.ndarray, groups: np.ndarray, resamples: int
+def draw_curve(
+    labels: np.ndarray, draws: np.ndarray, groups: np.ndarray, resamples: int
 ) -> list[dict[str, object]]:
-    """Returns ROC AUC, Brier score and calibration error, with intervals, by samples averaged.
+    """Returns ROC AUC, Brier score and calibration error, with intervals, by the number of draws averaged.
 
-    Each is the mean over blocks as in `auc_by_samples`. `gain` is the ROC AUC's over one sample, on
+    Each is the mean over blocks as in `auc_by_draws`. `gain` is the ROC AUC's over one draw, on
     the same images.
 
     Args:
       labels: int [N], every class among them.
-      samples: [N, K, classes] probabilities.
+      draws: [N, K, classes] probabilities.
       groups: int [N].
       resamples: of the groups, behind the intervals of the last two.
     """
     rows: list[dict[str, object]] = []
-    areas = auc_by_samples(labels, samples, groups)
+    areas = auc_by_draws(labels, draws, groups)
     for count, area in areas.items():
-        blocks = _blocks(samples, count)
+        blocks = _blocks(draws, count)
         gain = area - areas[1]
 
         def of_rows(rows: np.ndarray, blocks: list[np.ndarray] = blocks) -> dict[str, float]:
@@ -64,7 +64,7 @@ def sample_curve(
             }
 
         intervals = bootstrap_intervals(of_rows, groups, resamples)
-        row: dict[str, object] = {"samples": count, "roc_auc": area.value}
+        row: dict[str, object] = {"draws": count, "roc_auc": area.value}
         row["roc_auc_interval"] = area.interval(groups)
         row |= {"gain": gain.value, "gain_interval": gain.interval(groups)}
         for name, value in of_rows(np.arange(len(labels))).items():
@@ -73,10 +73,10 @@ def sample_curve(
     return rows
 
 
-def _blocks(samples: np.ndarray, count: int) -> list[np.ndarray]:
-    """The means of successive runs of `count` samples, [N, classes] each."""
-    starts = range(0, samples.shape[1] - count + 1, count)
-    return [samples[:, start : start + count].mean(axis=1) for start in starts]
+def _blocks(draws: np.ndarray, count: int) -> list[np.ndarray]:
+    """The means of successive runs of `count` draws, [N, classes] each."""
+    starts = range(0, draws.shape[1] - count + 1, count)
+    return [draws[:, start : start + count].mean(axis=1) for start in starts]
 
 
 def _mean_of(

@@ -1,0 +1,84 @@
+"""What several test files need: tiny runs, programs as users call them, random images."""
+
+import csv
+import pathlib
+import sys
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from stochconv_jax.command_line import read_flags, run
+from stochconv_jax.models import BACKBONES, TwoBranchNetwork
+
+ROOT = pathlib.Path(__file__).parents[1]
+# A network and data that compile and train in seconds.
+SMALL = {
+    "data.high_size": "(128, 128)",
+    "data.low_size": "(32, 32)",
+    "data.synthetic_count": "40",
+    "model.join": "stem",
+    "train.batch_size": "8",
+    "eval.batch_size": "8",
+    "eval.resamples": "20",
+    "train.epochs": "2",
+}
+
+
+def command(config, workdir, prepared, **fields):
+    """Returns the arguments of a program."""
+    fields = {"data.prepared_directory": str(prepared)} | fields
+    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
+    return [f"--config={ROOT / 'configs' / config}", f"--workdir={workdir}", *overrides]
+
+
+def run_here(function, arguments):
+    """Runs a program in this process, as `command_line.run` does but for its handling of errors."""
+    function(*read_flags(["program", *arguments]))
+
+
+def complain(monkeypatch, capsys, function, arguments, *usage):
+    """Runs a program that must stop with one sentence and exit code 2; returns the sentence."""
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        run(function, *(usage or ("usage",)))
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    return error
+
+
+def read_rows(path):
+    """Returns the rows of a CSV."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path, rows):
+    """Writes a CSV, its header first."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def noise(seed, *shape):
+    """Returns uint8 pixels of a shape."""
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def noise_image(seed, size=(140, 140)):
+    """Returns an image of (height, width)."""
+    return Image.fromarray(noise(seed, *size, 3))
+
+
+def abstract(backbone="efficientnet_b0", **arguments):
+    """Returns a network in shapes only."""
+    return nnx.eval_shape(
+        lambda: TwoBranchNetwork(BACKBONES[backbone], rngs=nnx.Rngs(0), **arguments)
+    )
+
+
+def count_parameters(model):
+    """Returns the trainable parameters."""
+    return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
