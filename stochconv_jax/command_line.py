@@ -112,7 +112,8 @@ def read_command(arguments: list[str], options: Mapping[str, str]) -> Command:
         raise InputError(f"{unread[0]!r} is not a flag; write --config=... and --workdir=...")
     if not workdir:
         raise InputError("--workdir is missing; name the directory of the run")
-    return Command(config, workdir, {name: values[name].value for name in options if values[name].value})
+    given = {name: str(values[name].value) for name in options if values[name].value}
+    return Command(config, workdir, given)
 
 
 def _split(arguments: list[str]) -> tuple[str, str, list[str]]:
@@ -130,7 +131,7 @@ def _config(file: str, workdir: str) -> ConfigDict:
         return load_config(file)
     if workdir and (pathlib.Path(workdir) / "config.json").is_file():
         return read_run_config(pathlib.Path(workdir))
-    where = f", and {workdir} is not the directory of a run, which would have one" if workdir else ""
+    where = f", and {workdir} holds no run to read it from" if workdir else ""
     raise InputError(
         f"--config is missing{where}; write, for example, --config=configs/quickstart.py"
     )

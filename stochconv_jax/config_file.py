@@ -52,9 +52,12 @@ def read_run_config(directory: pathlib.Path) -> ConfigDict:
     if not path.is_file():
         raise InputError(f"{directory} is not the directory of a run; it holds no config.json")
     try:
-        config = ConfigDict(_with_tuples(json.loads(path.read_text(encoding="utf-8"))))
-    except (ValueError, TypeError) as error:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another run") from error
+    if not isinstance(fields, dict):
+        raise InputError(f"{path} is damaged (it holds no fields); use another run")
+    config = ConfigDict(_with_tuples(fields))
     _add_missing(config, base.get_config())
     return config.lock()
 
@@ -103,5 +106,5 @@ def _add_missing(config: ConfigDict, defaults: ConfigDict) -> None:
     for name, value in defaults.items():
         if name not in config:
             config[name] = value
-        elif isinstance(value, ConfigDict):
+        elif isinstance(value, ConfigDict) and isinstance(config[name], ConfigDict):
             _add_missing(config[name], value)

@@ -18,7 +18,7 @@ ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the command, the time, the source's revision, and the versions and device it ran on."""
+    """Returns the command, the time, the device, the source's revision and all versions."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
