@@ -29,7 +29,8 @@ def main() -> None:
     elif verb == "--version":
         print(f"stochconv {__version__}")
     else:
-        print(f"error: {verb!r} is not a verb; write one of {', '.join(VERBS)}", file=sys.stderr)
+        known = ", ".join(VERBS)
+        print(f"error: stochconv has no verb {verb!r}; write one of {known}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -104,7 +104,9 @@ def read_command(arguments: list[str], options: Mapping[str, str]) -> Command:
                 flags.DEFINE_alias(name.replace("_", "-"), name, flag_values=values)
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=rest)
         unread = values(rest)[1:]
-    except flags.Error as error:
+    except InputError:
+        raise
+    except (flags.Error, ValueError) as error:
         raise InputError(f"the command cannot be read: {error}") from error
     except (AttributeError, KeyError) as error:
         raise _unknown_field(error) from error

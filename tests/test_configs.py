@@ -187,6 +187,8 @@ def test_evaluation_takes_other_images_by_flags_of_either_spelling(made):
         (["--config=configs/quickstart.py:bse", "--workdir=x"], "has no network 'bse'"),
         (["--config=configs/b0.py", "--wrkdir=x"], "workdir"),
         (["--config=configs/b0.py", "--workdir=x", "fast"], "'fast' is not a flag"),
+        (["--config=configs/b0.py", "--workdir=x", "--config.=3"], "cannot be read"),
+        (["--config=b0", "--workdir"], "Missing value for flag --workdir"),
     ],
 )
 def test_a_command_that_cannot_be_read_is_explained(monkeypatch, arguments, sentence):
