@@ -25,9 +25,9 @@ train: venv
 	$(RUN) train.py $(CONFIG) --workdir=runs/quickstart
 	$(RUN) train.py $(BASE_CONFIG) --workdir=runs/quickstart_base
 	@echo; echo "The split network, which sees random windows at full detail:"
-	$(RUN) eval.py $(CONFIG) --workdir=runs/quickstart
+	$(RUN) eval.py --workdir=runs/quickstart
 	@echo; echo "Its twin, which sees the small image only:"
-	$(RUN) eval.py $(BASE_CONFIG) --workdir=runs/quickstart_base
+	$(RUN) eval.py --workdir=runs/quickstart_base
 	@echo; echo "Look at runs/quickstart/curves.png and runs/quickstart/eval/report.html,"
 	@echo "and at the same files in runs/quickstart_base."
 

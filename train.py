@@ -1,10 +1,6 @@
 """Trains a network: python train.py --config=configs/split_b0.py --workdir=runs/split_b0."""
 
-from stochconv_jax.huge_pages import restart_with_huge_pages
+from stochconv_jax.train import main
 
 if __name__ == "__main__":
-    restart_with_huge_pages()  # before the imports, which take seconds
-    from stochconv_jax.command_line import run
-    from stochconv_jax.training.loop import train
-
-    run(train)
+    main()

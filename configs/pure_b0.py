@@ -7,7 +7,7 @@ A control; the paper has no figure for it.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from stochconv_jax.configs import base
 
 
 def get_config(data: str = "synthetic") -> ConfigDict:

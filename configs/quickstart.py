@@ -9,7 +9,7 @@ apart.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from stochconv_jax.configs import base
 from stochconv_jax.errors import InputError
 
 

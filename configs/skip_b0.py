@@ -7,7 +7,7 @@ Published validation AUC on ISIC 2016-2020 (best epoch, 2 runs): 0.9563 +- 0.001
 
 from ml_collections import ConfigDict
 
-from configs import base
+from stochconv_jax.configs import base
 
 
 def get_config(data: str = "synthetic") -> ConfigDict:

@@ -8,7 +8,7 @@ averaged (3 runs): 0.9586 +- 0.0016.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from stochconv_jax.configs import base
 
 
 def get_config(data: str = "synthetic") -> ConfigDict:

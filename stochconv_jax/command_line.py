@@ -1,37 +1,51 @@
-"""What train.py and eval.py share: flags, and mistakes told in one sentence."""
+"""What the commands share: flags, and mistakes told in one sentence."""
 
 import contextlib
 import errno
 import os
 import pathlib
 import re
-import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from stochconv_jax.config_file import load_config, read_run_config
 from stochconv_jax.errors import InputError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-USAGE = """python train.py --config=FILE[:ARGUMENT] --workdir=DIRECTORY
-                [--config.SECTION.FIELD=VALUE ...]
-python eval.py  likewise
-
-The configs are in configs/; configs/base.py says what every field means."""
 
 
-def run(function: Callable[[ConfigDict, str], None], usage: str = USAGE) -> None:
-    """Reads --config and --workdir and calls `function`; a user's mistake ends with exit code 2."""
+class Command(NamedTuple):
+    """What a command line says: the config, the run's directory, and the options given."""
+
+    config: ConfigDict
+    workdir: str
+    options: dict[str, str]
+
+
+def run(
+    function: Callable[..., None], usage: str, options: Mapping[str, str] | None = None
+) -> None:
+    """Calls `function(config, workdir, **options)` as the command line says.
+
+    A user's mistake ends the program with exit code 2.
+
+    Args:
+      function: takes the options that are given as keywords; the others keep its defaults.
+      usage: what --help prints.
+      options: further flags, names with underscores, and what each means.
+    """
     logging.set_verbosity(logging.ERROR)
     if {"-h", "--help"} & set(sys.argv):
         print(usage)
         return
     note = "; the same command goes on from the last checkpoint, if there is one"
     with mistakes_in_a_sentence(note):
-        config, workdir = read_flags(sys.argv)
-        function(config, workdir)
+        command = read_command(sys.argv, options or {})
+        function(command.config, command.workdir, **command.options)
 
 
 @contextlib.contextmanager
@@ -63,40 +77,75 @@ def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:
     Raises:
       InputError: a flag is missing, unknown or has a value of the wrong type.
     """
+    command = read_command(arguments, {})
+    return command.config, command.workdir
+
+
+def read_command(arguments: list[str], options: Mapping[str, str]) -> Command:
+    """Reads --config with its overrides, --workdir and further options.
+
+    Args:
+      arguments: the program's name and the words behind it. Without --config, the config is that
+        of the run in --workdir.
+      options: names of further flags, with underscores (dashes will do too), and what each means.
+
+    Raises:
+      InputError: a flag is missing, unknown or has a value of the wrong type.
+    """
     values = flags.FlagValues()
-    config = config_flags.DEFINE_config_file(
-        "config",
-        help_string="file of the config, with :argument",
-        flag_values=values,
-        sys_argv=arguments,
-    )
-    workdir = flags.DEFINE_string("workdir", None, "directory of the run", flag_values=values)
     try:
-        rest = values(arguments)[1:]
-        chosen = config.value
-        if chosen is not None:
-            chosen.lock()  # a config that did not load raises when it is touched
-    except flags.Error as error:
-        if "Traceback" in str(error):
-            raise _explain_config(arguments) from error
+        file, workdir, rest = _split(arguments)
+        config = _config(file, workdir)
+        # Defined once more, for a misspelt one's "Did you mean".
+        flags.DEFINE_string("workdir", workdir, "directory of the run", flag_values=values)
+        for name, meaning in options.items():
+            flags.DEFINE_string(name, "", meaning, flag_values=values)
+            if "_" in name:
+                flags.DEFINE_alias(name.replace("_", "-"), name, flag_values=values)
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=rest)
+        unread = values(rest)[1:]
+    except InputError:
+        raise
+    except (flags.Error, ValueError) as error:
         raise InputError(f"the command cannot be read: {error}") from error
     except (AttributeError, KeyError) as error:
-        found = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', str(error))
-        if found is None:
-            raise InputError(
-                f"the config has no field {_missing_field(error)!r}; see configs/base.py"
-            ) from error
-        right, wrong = found.groups()
-        raise InputError(f'the config has no field "{wrong}"; did you mean "{right}"?') from error
-    except OSError as error:
-        raise _explain_config(arguments) from error
-    if rest:
-        raise InputError(f"{rest[0]!r} is not a flag; write --config=... and --workdir=...")
-    if chosen is None:
-        raise InputError("--config is missing; write, for example, --config=configs/quickstart.py")
-    if not workdir.value:
+        raise _unknown_field(error) from error
+    if unread:
+        raise InputError(f"{unread[0]!r} is not a flag; write --config=... and --workdir=...")
+    if not workdir:
         raise InputError("--workdir is missing; name the directory of the run")
-    return chosen, workdir.value
+    given = {name: str(values[name].value) for name in options if values[name].value}
+    return Command(config, workdir, given)
+
+
+def _split(arguments: list[str]) -> tuple[str, str, list[str]]:
+    """Returns --config, --workdir and the arguments without them."""
+    values = flags.FlagValues()
+    file = flags.DEFINE_string("config", "", "FILE[:ARGUMENT] of the config", flag_values=values)
+    workdir = flags.DEFINE_string("workdir", "", "directory of the run", flag_values=values)
+    values.set_gnu_getopt(True)  # overrides are unknown here, and their values may stand apart
+    rest = values(arguments, known_only=True)
+    return file.value or "", workdir.value or "", rest
+
+
+def _config(file: str, workdir: str) -> ConfigDict:
+    if file:
+        return load_config(file)
+    if workdir and (pathlib.Path(workdir) / "config.json").is_file():
+        return read_run_config(pathlib.Path(workdir))
+    where = f", and {workdir} holds no run to read it from" if workdir else ""
+    raise InputError(
+        f"--config is missing{where}; write, for example, --config=configs/quickstart.py"
+    )
+
+
+def _unknown_field(error: Exception) -> InputError:
+    found = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', str(error))
+    if found is None:
+        name = _missing_field(error)
+        return InputError(f"the config has no field {name!r}; see configs/base.py")
+    right, wrong = found.groups()
+    return InputError(f'the config has no field "{wrong}"; did you mean "{right}"?')
 
 
 def _missing_field(error: Exception) -> str:
@@ -104,23 +153,3 @@ def _missing_field(error: Exception) -> str:
     message = str(error.args[0])
     found = re.search(r'Key "(\w+)"|lookup: ([\w.]+)$', message)
     return next(filter(None, found.groups())) if found else message.strip("'\"")
-
-
-def _explain_config(arguments: list[str]) -> InputError:
-    """Finds what ml_collections wraps in a traceback: why a config file did not load."""
-    at = next(place for place, word in enumerate(arguments) if word.startswith("--config"))
-    name = arguments[at].partition("=")[2] or arguments[at + 1]
-    path, *argument = name.split(":", 1)
-    if not pathlib.Path(path).is_file():
-        return InputError(
-            f"the config {path!r} is not a file; name one such as configs/split_b0.py"
-        )
-    try:
-        runpy.run_path(path)["get_config"](*argument)
-    except InputError as error:
-        return error
-    except AttributeError as error:
-        return InputError(f"the config {path!r} cannot be loaded: {error}")
-    except (KeyError, TypeError) as error:
-        return InputError(f"the config {path!r} has no usable get_config: {error}")
-    return InputError(f"the config {name!r} cannot be loaded")

@@ -1,12 +1,15 @@
 import importlib
+import json
 import pathlib
 import runpy
+import sys
 
 import pytest
 
-from configs.studies import ham10000, paper, quick, retinas
-from stochconv_jax.command_line import read_flags
+from stochconv_jax.command_line import read_command, read_flags
+from stochconv_jax.configs.studies import ham10000, paper, quick, retinas
 from stochconv_jax.errors import InputError
+from stochconv_jax.eval import OPTIONS
 from stochconv_jax.evidence.study import make_runs
 from stochconv_jax.models.from_config import model_from_config
 
@@ -30,7 +33,7 @@ def test_the_configs_are_the_papers_and_the_quickstart():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_config_is_locked_and_makes_a_network(name):
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = importlib.import_module(f"stochconv_jax.configs.{name}").get_config()
     assert config.is_locked
     model_from_config(config, num_outputs=1, abstract=True)
 
@@ -59,6 +62,122 @@ def test_flags_change_fields(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["configs/quickstart.py", "configs/quickstart", "quickstart", "quickstart.py"],
+)
+def test_a_shipped_config_is_found_from_any_directory(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config, _ = read_flags(["train.py", f"--config={name}:base", "--workdir=x"])
+    assert config.model.branches == ("global",)
+    assert config.is_locked
+
+
+def test_a_file_of_ones_own_comes_before_a_shipped_one(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    own = (
+        "from ml_collections import ConfigDict\ndef get_config():\n    return ConfigDict({'a': 1})"
+    )
+    (tmp_path / "configs" / "quickstart.py").write_text(own)
+    config, _ = read_flags(["train.py", "--config=configs/quickstart.py", "--workdir=x"])
+    assert config.to_dict() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("import nowhere", ["ModuleNotFoundError in line 1", "nowhere"]),
+        ("from nowhere.configs import base", ["ModuleNotFoundError in line 1", "nowhere"]),
+        ("\ndef get_config(:", ["SyntaxError in line 2"]),
+        ("\n\nbas.get_config()", ["NameError in line 3", "'bas' is not defined"]),
+        ("raise SystemExit(1)", ["SystemExit in line 1"]),
+        ("open('nothing.json')", ["FileNotFoundError in line 1", "nothing.json"]),
+        ("x = 1", ["no function get_config"]),
+        ("def get_config():\n    return {'a': 1}", ["returned a dict"]),
+        ("def get_config(data):\n    return data", ["TypeError", "missing 1 required"]),
+        (
+            "from stochconv_jax.configs import base\n"
+            "def get_config():\n"
+            "    config = base.get_config()\n"
+            "    config.train.epoch = 3\n",
+            ["AttributeError in line 4", "epoch"],
+        ),
+    ],
+)
+def test_a_config_that_does_not_load_is_told_with_its_line(text, sentences, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_flags(["train.py", f"--config={path}", "--workdir=x"])
+    for sentence in [str(path), *sentences]:
+        assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_imports_configs_elsewhere_is_told_what_to_write(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(ROOT))])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "configs"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "mine.py").write_text("from configs import base")
+    with pytest.raises(InputError, match=r"import from stochconv_jax\.configs instead"):
+        read_flags(["train.py", f"--config={tmp_path / 'mine.py'}", "--workdir=x"])
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run's directory, of which config.json is here."""
+    config, _ = read_flags(["train.py", "--config=quickstart", "--workdir=x"])
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    return tmp_path
+
+
+def test_a_runs_own_config_is_read_and_fields_may_be_changed(made):
+    command = ["eval.py", f"--workdir={made}", "--config.eval.samples", "7"]
+    config, workdir = read_flags([*command, "--config.data.low_size=(56, 56)"])
+    expected, _ = read_flags(["train.py", "--config=quickstart", "--workdir=x"])
+    with expected.unlocked():
+        expected.eval.samples = 7
+        expected.data.low_size = (56, 56)
+    assert config.to_dict() == expected.to_dict()
+    assert (workdir, config.is_locked) == (str(made), True)
+    with pytest.raises(InputError, match='no field "sample"; did you mean "samples"'):
+        read_flags([*command, "--config.eval.sample=3"])
+    with pytest.raises(InputError, match="samples"):
+        read_flags([*command, "--config.eval.samples=many"])
+
+
+def test_a_run_from_before_a_field_has_its_default(made):
+    config = json.loads((made / "config.json").read_text())
+    del config["eval"]["resamples"], config["model"]["remat"]
+    (made / "config.json").write_text(json.dumps(config))
+    config, _ = read_flags(["eval.py", f"--workdir={made}"])
+    assert (config.eval.resamples, config.model.remat) == (1000, False)
+
+
+@pytest.mark.parametrize("text", ['{"seed":', "[1, 2]", ""])
+def test_a_damaged_config_of_a_run_is_told(made, text):
+    (made / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        read_flags(["eval.py", f"--workdir={made}"])
+
+
+def test_evaluation_takes_other_images_by_flags_of_either_spelling(made):
+    words = ["--data=images", "--table", "labels.csv", "--image-column=a", "--label_column=b"]
+    config, workdir, options = read_command(["eval.py", f"--workdir={made}", *words], OPTIONS)
+    assert (config.data.name, workdir) == ("synthetic_lesions", str(made))
+    assert options == {
+        "data": "images",
+        "table": "labels.csv",
+        "image_column": "a",
+        "label_column": "b",
+    }
+    with pytest.raises(InputError, match=r"Did you mean: .*table"):
+        read_command(["eval.py", f"--workdir={made}", "--tabel=x"], OPTIONS)
+    with pytest.raises(InputError, match="Unknown command line flag 'data'"):
+        read_flags(["train.py", f"--workdir={made}", *words])
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--workdir=x"], "--config is missing"),
@@ -68,6 +187,8 @@ def test_flags_change_fields(monkeypatch):
         (["--config=configs/quickstart.py:bse", "--workdir=x"], "has no network 'bse'"),
         (["--config=configs/b0.py", "--wrkdir=x"], "workdir"),
         (["--config=configs/b0.py", "--workdir=x", "fast"], "'fast' is not a flag"),
+        (["--config=configs/b0.py", "--workdir=x", "--config.=3"], "cannot be read"),
+        (["--config=b0", "--workdir"], "Missing value for flag --workdir"),
     ],
 )
 def test_a_command_that_cannot_be_read_is_explained(monkeypatch, arguments, sentence):
@@ -84,7 +205,7 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
     # A control that the paper did not have.
     assert names.pop("two_ordinary").config.model.branches == ("global", "global")
     for name, run in names.items():
-        expected = importlib.import_module(f"configs.{name}").get_config("isic")
+        expected = importlib.import_module(f"stochconv_jax.configs.{name}").get_config("isic")
         for section in ("data", "model"):
             assert run.config[section].to_dict() == expected[section].to_dict(), run.name
 

@@ -1,18 +1,23 @@
 """A study of one small model; tests/slow has one of several, made by two processes at once."""
 
 import json
+import pathlib
+import re
 import sys
 
+import jax
 import pytest
 from test_training import ROOT, SMALL
 
 from stochconv_jax.command_line import read_flags, run
+from stochconv_jax.errors import InputError
 from stochconv_jax.evidence.study import USAGE, make_runs, study
+from stochconv_jax.runs import compilation_cache
 
 # The network and the steps of `straight` in test_training, so that they compile once for both.
 MODELS = """
-from configs import quickstart
-from configs.studies.base import make_study
+from stochconv_jax.configs import quickstart
+from stochconv_jax.configs.studies.base import make_study
 
 def get_config():
     return make_study(quickstart.get_config(), {"stem": {"model": {"join": "stem"}}}, seeds=(0,))
@@ -77,3 +82,30 @@ def test_a_fold_is_a_run_of_its_own(arguments):
     runs = make_runs(config)
     assert [run.name for run in runs] == ["stem/seed0_fold0", "stem/seed0_fold1"]
     assert [run.config.data.fold for run in runs] == [0, 1]
+
+
+def test_programs_compiled_for_one_machine_are_kept_apart_from_anothers(
+    arguments, monkeypatch, tmp_path
+):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    before = jax.config.jax_compilation_cache_dir
+    config, workdir = read_flags(["program", *arguments, "--config.base.train.batch_size=7"])
+    try:
+        with pytest.raises(InputError, match="1 runs failed"):  # 7 images on 4 devices
+            study(config, workdir)
+        directory = pathlib.Path(jax.config.jax_compilation_cache_dir)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert directory.parent == tmp_path / "runs" / ".compiled"
+    assert re.fullmatch("[0-9a-f]{12}", directory.name)
+
+
+def test_processors_with_other_instructions_are_other_machines(monkeypatch, tmp_path):
+    names = set()
+    for flags in ("fpu sse2 avx2", "fpu sse2 avx2 avx512f"):
+        path = tmp_path / flags
+        path.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbogomips\t: 1\n")
+        monkeypatch.setattr(compilation_cache, "PROCESSOR", path)
+        names.add(compilation_cache.machine())
+        assert compilation_cache.machine() in names
+    assert len(names) == 2

@@ -12,8 +12,8 @@ epoch is evaluated, whatever validation said of it, so that validation may serve
 
 from ml_collections import ConfigDict
 
-from configs import base
-from configs.studies.base import TWO_BRANCHES, make_study
+from stochconv_jax.configs import base
+from stochconv_jax.configs.studies.base import TWO_BRANCHES, make_study
 
 
 def get_config() -> ConfigDict:

@@ -11,8 +11,8 @@ full split evaluated with several samples, as every stochastic network is here.
 
 from ml_collections import ConfigDict
 
-from configs import base
-from configs.studies.base import TWO_BRANCHES, make_study
+from stochconv_jax.configs import base
+from stochconv_jax.configs.studies.base import TWO_BRANCHES, make_study
 
 
 def get_config(data: str = "isic") -> ConfigDict:

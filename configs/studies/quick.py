@@ -10,8 +10,8 @@ checkpoint is chosen on 200 more and judged on 800 others.
 
 from ml_collections import ConfigDict
 
-from configs import base
-from configs.studies.base import TWO_BRANCHES, make_study
+from stochconv_jax.configs import base
+from stochconv_jax.configs.studies.base import TWO_BRANCHES, make_study
 
 
 def get_config() -> ConfigDict:

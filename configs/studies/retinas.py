@@ -12,8 +12,8 @@ folds' predictions are pooled. The last epoch is evaluated, whatever validation 
 
 from ml_collections import ConfigDict
 
-from configs import base
-from configs.studies.base import TWO_BRANCHES, make_study
+from stochconv_jax.configs import base
+from stochconv_jax.configs.studies.base import TWO_BRANCHES, make_study
 
 
 def get_config() -> ConfigDict:

@@ -16,14 +16,15 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.checkpoints import check_config
+from stochconv_jax.runs.compilation_cache import keep_compiled
 from stochconv_jax.training.loop import train
 
-USAGE = """python -m stochconv_jax.study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
-                [--config.base.SECTION.FIELD=VALUE ...]
+USAGE = """usage: stochconv study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
+                       [--config.base.SECTION.FIELD=VALUE ...]
 
 Trains and evaluates every model of the study with every seed, skipping what is done. Start it again
 to go on, and several times, on several machines that share DIRECTORY, to divide the work.
-The studies are in configs/studies/; `python -m stochconv_jax.compare` compares what they leave."""
+The studies are in configs/studies/; `stochconv compare` compares what they leave."""
 
 
 class Run(NamedTuple):
@@ -46,7 +47,7 @@ def study(config: ConfigDict, workdir: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         # The runs of a model differ in their seed alone and need compiling once.
-        jax.config.update("jax_compilation_cache_dir", str((directory / ".compiled").absolute()))
+        keep_compiled(directory / ".compiled")
     data = config.base.data
     print(f"{len(runs)} runs on data.name={data.name} {data.directory}".rstrip(), flush=True)
     failed, elsewhere, start = [], 0, time.perf_counter()

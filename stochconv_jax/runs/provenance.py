@@ -1,19 +1,24 @@
-"""What made a result: versions, data and command."""
+"""What made a result: source, versions, data and command."""
 
 import datetime
 import importlib.metadata
+import os
+import pathlib
 import platform
 import shlex
+import subprocess
 import sys
 from typing import Any
 
 import jax
 
 PACKAGES = ("stochconv_jax", "jax", "flax", "optax", "numpy", "scikit-learn", "grain")
+# A hook of git's, or a command within one, would speak of another repository by these.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the command, the time, and the versions and device that it ran on."""
+    """Returns the command, the time, the device, the source's revision and all versions."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -21,8 +26,45 @@ def provenance() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"  # run from a checkout
     return {
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "command": _command(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": f"{jax.device_count()} {jax.devices()[0].device_kind}",
+        "revision": source_revision(pathlib.Path(__file__)),
         "versions": versions,
     }
+
+
+def source_revision(file: pathlib.Path) -> str:
+    """Returns the git revision of the checkout that tracks `file`, or "unknown".
+
+    Where tracked files have uncommitted changes, it ends in "-dirty". A package that was installed
+    within someone's repository is not tracked by it, and its revision is not theirs.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # only look
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words],
+            cwd=file.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", file.name)
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _command() -> str:
+    """The command as a user would give it again, without the paths of this machine's programs."""
+    program, *words = [*sys.orig_argv[1:], ""]
+    if pathlib.Path(program).name == "stochconv":
+        return shlex.join(["stochconv", *words[:-1]])
+    return shlex.join(["python", *sys.orig_argv[1:]])

@@ -1,0 +1,96 @@
+"""The commands as users start them: from any directory, installed or in a checkout."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import stochconv_jax
+from stochconv_jax.cli import VERBS
+
+ROOT = pathlib.Path(__file__).parents[1]
+# What an installer writes into the directory of programs.
+PROGRAM = """#!{python}
+import sys
+from stochconv_jax.cli import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+def start(arguments, directory):
+    """Runs a program from `directory` with the package installed, and nothing beside it."""
+    installed = directory / "installed"
+    if not installed.exists():
+        installed.mkdir()
+        (installed / "stochconv_jax").symlink_to(ROOT / "stochconv_jax")
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    return subprocess.run(
+        [str(word) for word in arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def program(tmp_path):
+    path = tmp_path / "programs" / "stochconv"
+    path.parent.mkdir()
+    path.write_text(PROGRAM.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+def test_help_names_every_command_and_imports_nothing_heavy(program, tmp_path):
+    done = start([program, "--help"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    for verb in ("train", "eval", "prepare", "predict", "study", "compare"):
+        assert re.search(rf"^  {verb} +\w", done.stdout, re.MULTILINE), done.stdout
+    light = "import sys, stochconv_jax.cli; print({'jax', 'numpy', 'absl'} & set(sys.modules))"
+    assert start([sys.executable, "-c", light], tmp_path).stdout == "set()\n"
+
+
+def test_the_version_is_the_packages(program, tmp_path):
+    assert start([program, "--version"], tmp_path).stdout.split()[-1] == stochconv_jax.__version__
+
+
+def test_a_command_that_there_is_not_ends_with_one_sentence(program, tmp_path):
+    done = start([program, "trian"], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "'trian'" in done.stderr
+    assert "train, eval" in done.stderr
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"predict"}))
+def test_every_command_is_a_module_with_help_of_its_own(verb, tmp_path):
+    done = start([sys.executable, "-m", f"stochconv_jax.{verb}", "--help"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert verb in done.stdout
+
+
+def test_an_installed_command_takes_its_arguments_through_the_restart(program, tmp_path):
+    # Where the system leaves huge pages to programs, train starts itself once more.
+    done = start([program, "train", "--config=quickstart:two words", "--workdir=x"], tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "no network 'two words'" in done.stderr
+
+
+def test_a_shipped_study_loads_from_any_directory(tmp_path):
+    config = ROOT / "configs" / "studies" / "quick.py"
+    command = [sys.executable, "-m", "stochconv_jax.study", f"--config={config}", "--workdir=runs"]
+    done = start([*command, "--config.base.train.epochs=0"], tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "train.epochs is 0" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["train.py", "eval.py"])
+def test_the_programs_of_a_checkout_run_from_any_directory(name, tmp_path):
+    done = start([sys.executable, ROOT / name, "--config=quickstart"], tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "--workdir is missing" in done.stderr
