@@ -11,8 +11,8 @@ from flax import nnx
 
 from benchmarks.measure import RESULTS, milliseconds, report
 from benchmarks.train_step import BOTH, Network, make_batch
-from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.huge_pages import restart_with_huge_pages
+from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.runs.devices import make_mesh
 

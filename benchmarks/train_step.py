@@ -15,8 +15,8 @@ import optax
 
 from benchmarks.measure import RESULTS, milliseconds, report
 from stochconv_jax.data.pipeline.batches import Batch
-from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.huge_pages import restart_with_huge_pages
+from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.runs.devices import make_mesh
 from stochconv_jax.training.step import create_state, make_train_step

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stochconv_jax.errors import InputError
-    from stochconv_jax.evaluation.trained_run import load_run
     from stochconv_jax.models import BACKBONES, TwoBranchNetwork, create_model
     from stochconv_jax.ops import (
         depthwise_conv,
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
         stochastic_conv_polyphase,
         window_size,
     )
+    from stochconv_jax.prediction.predictor import load_run
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _MODELS = ("BACKBONES", "TwoBranchNetwork", "create_model")
-_ELSEWHERE = {"InputError": "errors", "load_run": "evaluation.trained_run"}
+_ELSEWHERE = {"InputError": "errors", "load_run": "prediction.predictor"}
 
 
 def __getattr__(name: str) -> Any:

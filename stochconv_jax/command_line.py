@@ -12,8 +12,9 @@ from typing import NamedTuple
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from stochconv_jax.config_file import load_config, read_run_config
+from stochconv_jax.config_file import load_config
 from stochconv_jax.errors import InputError
+from stochconv_jax.runs.saved_config import read_config
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -132,7 +133,7 @@ def _config(file: str, workdir: str) -> ConfigDict:
     if file:
         return load_config(file)
     if workdir and (pathlib.Path(workdir) / "config.json").is_file():
-        return read_run_config(pathlib.Path(workdir))
+        return read_config(pathlib.Path(workdir))
     where = f", and {workdir} holds no run to read it from" if workdir else ""
     raise InputError(
         f"--config is missing{where}; write, for example, --config=configs/quickstart.py"

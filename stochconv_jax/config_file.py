@@ -1,14 +1,11 @@
-"""Where a config comes from: a Python file of the user's, one of those shipped, or a run."""
+"""Configs from Python files: the user's, or those shipped."""
 
-import json
 import pathlib
 import runpy
 import traceback
-from typing import Any
 
 from ml_collections import ConfigDict
 
-from stochconv_jax.configs import base
 from stochconv_jax.errors import InputError
 
 SHIPPED = pathlib.Path(__file__).parent / "configs"
@@ -37,28 +34,6 @@ def load_config(name: str) -> ConfigDict:
             f"the config {file!r} cannot be loaded: get_config returned a {type(config).__name__}; "
             "return an ml_collections.ConfigDict"
         )
-    return config.lock()
-
-
-def read_run_config(directory: pathlib.Path) -> ConfigDict:
-    """Returns the config that a run was made with, locked.
-
-    Fields that came into being after the run have their defaults, which leave a run what it was.
-
-    Raises:
-      InputError: `directory` holds no config.json, or a damaged one.
-    """
-    path = directory / "config.json"
-    if not path.is_file():
-        raise InputError(f"{directory} is not the directory of a run; it holds no config.json")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); use another run") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{path} is damaged (it holds no fields); use another run")
-    config = ConfigDict(_with_tuples(fields))
-    _add_missing(config, base.get_config())
     return config.lock()
 
 
@@ -93,18 +68,3 @@ def _reason(error: BaseException, path: pathlib.Path) -> str:
     if isinstance(error, ImportError) and str(error.name).partition(".")[0] == "configs":
         advice = "import from stochconv_jax.configs instead of configs"
     return f"{type(error).__name__}{where}: {text}; {advice}"
-
-
-def _with_tuples(value: Any) -> Any:
-    """JSON knows no tuples, and a config no lists."""
-    if isinstance(value, dict):
-        return {name: _with_tuples(item) for name, item in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
-
-
-def _add_missing(config: ConfigDict, defaults: ConfigDict) -> None:
-    for name, value in defaults.items():
-        if name not in config:
-            config[name] = value
-        elif isinstance(value, ConfigDict) and isinstance(config[name], ConfigDict):
-            _add_missing(config[name], value)

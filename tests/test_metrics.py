@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
+from stochconv_jax.evaluation.sample_curve import sample_counts, sample_curve
 
 from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.evaluation import metrics
@@ -13,11 +14,10 @@ from stochconv_jax.evaluation.deferral import (
     risk_coverage,
 )
 from stochconv_jax.evaluation.metrics import log_loss, roc_auc
-from stochconv_jax.inference.predict import Predictions
-from stochconv_jax.evaluation.sample_curve import sample_counts, sample_curve
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
+from stochconv_jax.inference.predict import Predictions
 
 
 def two_classes(positive):

@@ -160,5 +160,3 @@ def test_a_directory_that_lacks_something_is_refused(
         path.write_text(content)
     with pytest.raises(InputError, match=sentence):
         evaluate(Run.open(tmp_path / "run").config, tmp_path / "run")
-
-

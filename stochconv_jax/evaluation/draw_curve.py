@@ -16,9 +16,7 @@ def draw_counts(draws: int) -> list[int]:
     return [*powers, draws]
 
 
-def auc_by_draws(
-    labels: np.ndarray, draws: np.ndarray, groups: np.ndarray
-) -> dict[int, Estimate]:
+def auc_by_draws(labels: np.ndarray, draws: np.ndarray, groups: np.ndarray) -> dict[int, Estimate]:
     """Returns the ROC AUC by number of draws averaged.
 
     That of K draws is the mean over as many blocks of K as there are, so that no one draw
@@ -40,7 +38,7 @@ def auc_by_draws(
 def draw_curve(
     labels: np.ndarray, draws: np.ndarray, groups: np.ndarray, resamples: int
 ) -> list[dict[str, object]]:
-    """Returns ROC AUC, Brier score and calibration error, with intervals, by the number of draws averaged.
+    """Returns ROC AUC, Brier score and calibration error by the number of draws, with intervals.
 
     Each is the mean over blocks as in `auc_by_draws`. `gain` is the ROC AUC's over one draw, on
     the same images.

@@ -46,9 +46,9 @@ def evaluate(
 ) -> None:
     """Evaluates a checkpoint in `workdir` and prints the figures.
 
-    Leaves metrics.json, predictions.csv, images.csv (what is known of each image), logits.npz (those
-    of every draw of windows) and report.html. Of a test split and of other images, the thresholds
-    are those of the run's validation split.
+    Leaves metrics.json, predictions.csv, images.csv (what is known of each image), logits.npz (of
+    every draw of windows) and report.html. Of a test split and of other images, the thresholds are
+    those of the run's validation split.
 
     Args:
       config: of the run, its `eval` section as wanted.

@@ -10,8 +10,8 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.evaluation import plots
 from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.page import as_png, render_page, thumbnail
-from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
+from stochconv_jax.inference.predict import Predictions
 
 ERRORS = 12
 THUMBNAIL = 160
@@ -63,7 +63,9 @@ def write_report(
         "report.html.jinja",
         {"figure": figure_text, "interval": interval_text},
         run=run,
-        where="images it was not made with" if metrics["split"] == "external" else f"the {metrics['split']} split",
+        where="images it was not made with"
+        if metrics["split"] == "external"
+        else f"the {metrics['split']} split",
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
         images=f"{config.data.name} {config.data.directory}".rstrip(),
         least_images=LEAST_IMAGES,

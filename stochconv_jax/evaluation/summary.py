@@ -17,11 +17,11 @@ from stochconv_jax.evaluation.deferral import (
     deferral_table,
     doubts,
 )
-from stochconv_jax.evaluation.metrics import are_ordered, compute_metrics, roc_auc
-from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.evaluation.draw_curve import draw_curve
+from stochconv_jax.evaluation.metrics import are_ordered, compute_metrics, roc_auc
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.thresholds import DECIDING, judge_thresholds
+from stochconv_jax.inference.predict import Predictions
 
 
 def summarize(

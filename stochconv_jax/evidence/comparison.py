@@ -18,8 +18,8 @@ from scipy import stats
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.deferral import decide
-from stochconv_jax.evaluation.estimate import Estimate
 from stochconv_jax.evaluation.draw_curve import auc_by_draws
+from stochconv_jax.evaluation.estimate import Estimate
 from stochconv_jax.evidence.effects import hedges_g, holm
 from stochconv_jax.evidence.pooling import by_seed, common_groups, pool
 from stochconv_jax.evidence.runs import Judged, RunRecord
@@ -145,9 +145,7 @@ def _figures(classes: Sequence[str]) -> dict[str, Figure]:
     return figures
 
 
-def _auc_of(
-    number: int, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray
-) -> Estimate:
+def _auc_of(number: int, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
     return estimate.class_auc(labels, scores, number, groups)
 
 

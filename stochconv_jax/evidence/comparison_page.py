@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from stochconv_jax.evaluation.page import as_png, render_page
-from stochconv_jax.runs.provenance import provenance
 from stochconv_jax.evidence import comparison_plots as plots
 from stochconv_jax.evidence import comparison_tables as tables
 from stochconv_jax.evidence.comparison import BEST_EPOCH
 from stochconv_jax.evidence.runs import RunRecord
+from stochconv_jax.runs.provenance import provenance
 
 
 def write_page(

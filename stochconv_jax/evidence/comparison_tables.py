@@ -107,4 +107,3 @@ def _spread(found: dict[str, Any]) -> str:
     deviation = found["sd"]  # None in JSON, where there is one value only
     known = deviation is not None and np.isfinite(deviation)
     return number(found["mean"]) + (f" ± {number(deviation)}" if known else "")
-

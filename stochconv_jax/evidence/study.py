@@ -8,15 +8,16 @@ import time
 from typing import NamedTuple
 
 import jax
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from ml_collections import ConfigDict
 
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.models.from_config import model_from_config
-from stochconv_jax.runs.checkpoints import check_config
 from stochconv_jax.runs.compilation_cache import keep_compiled
+from stochconv_jax.runs.identity import check_config
+from stochconv_jax.runs.run import run_lock
 from stochconv_jax.training.loop import train
 
 USAGE = """usage: stochconv study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
@@ -56,7 +57,7 @@ def study(config: ConfigDict, workdir: str) -> None:
         path = directory / run.name
         path.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(path / ".lock", timeout=0):
+            with run_lock(path):
                 _make(run, path)
         except Timeout:
             elsewhere += 1

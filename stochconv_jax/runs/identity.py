@@ -37,6 +37,8 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
         for field, value in _flatten(made_with).items()
         if not any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
         and value != given.get(field)
+        # What it once became is what it stays.
+        and not (field == "model.compute_dtype" and given[field] == "auto")
     ]
     if differences:
         raise InputError(

@@ -6,11 +6,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.configs import base
 from stochconv_jax.errors import InputError
 
 
 def read_config(directory: pathlib.Path) -> ConfigDict:
     """Returns the config that a run was made with, locked.
+
+    Fields that came into being after the run have their defaults, which leave a run what it was.
 
     Raises:
       InputError: the directory is not that of a run, or the file is damaged.
@@ -20,7 +23,9 @@ def read_config(directory: pathlib.Path) -> ConfigDict:
     path = directory / "config.json"
     if not path.is_file():
         raise InputError(f"{directory} is not the directory of a run; train with train.py first")
-    return _config(read_json(path)).lock()
+    config = ConfigDict(_with_tuples(read_json(path)))
+    _add_missing(config, base.get_config())
+    return config.lock()
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -30,22 +35,26 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       InputError: it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; use another --workdir") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another --workdir") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged (it holds no fields); use another --workdir")
+    return content
 
 
-def _config(section: dict[str, Any]) -> ConfigDict:
-    """JSON has no tuples, which a config's lists were."""
-    return ConfigDict(
-        {
-            name: _config(value)
-            if isinstance(value, dict)
-            else tuple(value)
-            if isinstance(value, list)
-            else value
-            for name, value in section.items()
-        }
-    )
+def _with_tuples(value: Any) -> Any:
+    """JSON knows no tuples, and a config no lists."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def _add_missing(config: ConfigDict, defaults: ConfigDict) -> None:
+    for name, value in defaults.items():
+        if name not in config:
+            config[name] = value
+        elif isinstance(value, ConfigDict) and isinstance(config[name], ConfigDict):
+            _add_missing(config[name], value)

@@ -70,7 +70,9 @@ def _by_reason(plan: Plan) -> str:
     if not dropped:
         return ""
     counts = collections.Counter(_kind(row.reason) for row in dropped)
-    text = markdown_table(["left out because", "images"], [[*item] for item in counts.most_common()])
+    text = markdown_table(
+        ["left out because", "images"], [[*item] for item in counts.most_common()]
+    )
     problems = {found.problem for found in plan.inspections.values()} - {""}
     unusable = [
         f"{row.id} ({row.source}): {row.reason}" for row in dropped if row.reason in problems
