@@ -6,7 +6,7 @@ from PIL import Image
 
 from configs import base
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
-from stochconv_jax.data.framing import encode_jpeg
+from stochconv_jax.data.framing import Framing, encode_jpeg
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline, decode
 from stochconv_jax.data.pipeline.color import ColorAugmentation
@@ -21,7 +21,7 @@ def make_dataset(count=23, validation=7, size=(32, 48)):
     ]
     examples = tuple(Example(f"i{n}", "ab"[n % 2], "", "") for n in range(count))
     splits = np.array(["validation"] * validation + ["train"] * (count - validation))
-    return ImageDataset(records, examples, ("a", "b"), splits)
+    return ImageDataset(records, examples, ("a", "b"), splits, Framing(size, (1, 1)))
 
 
 def collect(batches, count):
@@ -133,3 +133,13 @@ def test_colours_change_alike_in_both_images():
 def test_a_batch_larger_than_the_split_is_refused():
     with pytest.raises(InputError, match=r"train.batch_size is 17 and the training split has 16"):
         Pipeline(make_dataset(), (8, 12)).training_steps(17)
+
+
+def test_no_pass_of_one_seed_has_the_order_of_a_pass_of_another():
+    pipeline = Pipeline(make_dataset(), (8, 12), high=False)
+    orders = {}
+    for seed in (0, 1, 2):
+        batches = collect(pipeline.training_batches(16, seed, first_step=0), 4)
+        for number, batch in enumerate(batches):
+            orders[seed, number] = tuple(batch["index"])
+    assert len(set(orders.values())) == len(orders)

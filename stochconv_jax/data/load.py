@@ -10,7 +10,7 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.dataset.manifest import FILE_NAME
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
-from stochconv_jax.data.dataset.splits import assign_splits
+from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
@@ -46,25 +46,20 @@ def _load_synthetic(config: ConfigDict) -> ImageDataset:
         raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
     if height < MIN_SIZE:
         raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
-    if config.fold:
-        raise InputError(f"data.fold is {config.fold}; synthetic lesions have no folds")
     lesions = SyntheticLesionsConfig(
         size=(height, width), count=config.synthetic_count, seed=config.synthetic_seed
     )
     builder = SyntheticLesions(data_dir=config.prepared_directory, config=lesions)
     with reserved(pathlib.Path(config.prepared_directory)):
         builder.write()
-    records, _ = open_records(pathlib.Path(builder.data_path))
-    examples = lesions.examples
-    splits = assign_splits(
-        [example.label for example in examples],
-        [example.id for example in examples],
-        config.validation_fraction,
-        config.test_fraction,
-        config.split_seed,
+    records, framing = open_records(pathlib.Path(builder.data_path))
+    examples = tuple(
+        example._replace(sha256=hashlib.sha256(record["image"]).hexdigest())
+        for example, record in zip(lesions.examples, records, strict=True)
     )
+    splits = resolve_splits(examples, config.fold, _drawing(config))
     check_splits(examples, splits, CLASSES)
-    return ImageDataset(records, examples, CLASSES, splits)
+    return ImageDataset(records, examples, CLASSES, splits, framing)
 
 
 def _load_prepared(config: ConfigDict) -> ImageDataset:
@@ -120,8 +115,10 @@ def _opening(config: ConfigDict, label_column: str) -> Opening:
         label_column=label_column,
         positive_class=config.positive_class,
         fold=config.fold,
-        validation_fraction=config.validation_fraction,
-        test_fraction=config.test_fraction,
-        split_seed=config.split_seed,
+        drawing=_drawing(config),
         allow_shared_groups=config.allow_shared_groups,
     )
+
+
+def _drawing(config: ConfigDict) -> Drawing:
+    return Drawing(config.validation_fraction, config.test_fraction, seed=config.split_seed)

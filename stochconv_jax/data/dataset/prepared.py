@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from stochconv_jax.data.dataset.image_dataset import (
     Example,
     ImageDataset,
@@ -15,7 +13,7 @@ from stochconv_jax.data.dataset.image_dataset import (
 )
 from stochconv_jax.data.dataset.manifest import FILE_NAME, RECORDS, fingerprint, read_manifest
 from stochconv_jax.data.dataset.records import open_records
-from stochconv_jax.data.dataset.splits import FOLD, assign_splits
+from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
 from stochconv_jax.errors import InputError
 
 # Columns of the manifest that evaluations are broken down by.
@@ -31,9 +29,7 @@ class Opening:
       label_column: of the manifest: target, dx or dx7; images without such a label are left out.
       positive_class: of two classes; "" for the last in order.
       fold: of images that are divided into folds, the one that validates.
-      validation_fraction: of the groups, where the manifest leaves the splits open.
-      test_fraction: likewise.
-      split_seed: likewise.
+      drawing: of the splits, where the manifest leaves them open.
       allow_shared_groups: whether one group may stand in several splits.
     """
 
@@ -41,9 +37,7 @@ class Opening:
     label_column: str = "target"
     positive_class: str = ""
     fold: int = 0
-    validation_fraction: float = 0.2
-    test_fraction: float = 0.0
-    split_seed: int = 0
+    drawing: Drawing = dataclasses.field(default_factory=Drawing)
     allow_shared_groups: bool = False
 
 
@@ -60,7 +54,8 @@ def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
         raise InputError(
             f"{directory} does not hold the images of its {FILE_NAME}; prepare them again"
         )
-    records, size = open_records(found[0])
+    records, framing = open_records(found[0])
+    size = framing.size
     if size != opening.size:
         raise InputError(
             f"the images in {directory} are {size[0]}x{size[1]} and data.high_size is "
@@ -78,13 +73,19 @@ def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
             row.group,
             row.split,
             {name: getattr(row, name) for name in KNOWN},
+            row.sha256,
         )
         for row in (kept[n] for n in labelled)
     )
     classes = order_classes({example.label for example in examples}, opening.positive_class)
-    splits = _splits(examples, opening)
+    for example in examples:
+        if not example.group:
+            raise InputError(
+                f"{example.id} has no group; write the image's id where it stands alone"
+            )
+    splits = resolve_splits(examples, opening.fold, opening.drawing)
     check_splits(examples, splits, classes, opening.allow_shared_groups)
-    return ImageDataset(_Rows(records, labelled), examples, classes, splits)
+    return ImageDataset(_Rows(records, labelled), examples, classes, splits, framing)
 
 
 class _Rows(Sequence):
@@ -99,29 +100,3 @@ class _Rows(Sequence):
 
     def __getitem__(self, index: Any) -> Any:
         return self.records[self.rows[index]]
-
-
-def _splits(examples: tuple[Example, ...], opening: Opening) -> np.ndarray:
-    splits = np.array([example.split for example in examples])
-    folds = {split for split in splits if split.startswith(FOLD)}
-    if folds:
-        held_out = f"{FOLD}{opening.fold}"
-        if held_out not in folds:
-            raise InputError(
-                f"data.fold is {opening.fold}; the images are divided into {len(folds)} folds"
-            )
-        return np.where(splits == held_out, "validation", "train")
-    if opening.fold:
-        raise InputError(
-            f"data.fold is {opening.fold} and the images are not divided into folds; prepare them "
-            "with --folds, or leave data.fold at 0"
-        )
-    if all(splits):
-        return splits
-    return assign_splits(
-        [example.label for example in examples],
-        [example.group for example in examples],
-        opening.validation_fraction,
-        opening.test_fraction,
-        opening.split_seed,
-    )

@@ -13,6 +13,7 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import order_classes
+from stochconv_jax.data.dataset.splits import Drawing
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.isic import read_isic
@@ -105,7 +106,7 @@ def _splitting(options: argparse.Namespace) -> Splitting:
         raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
-    return Splitting(options.split, validation, test, options.folds, options.split_seed)
+    return Splitting(Drawing(validation, test, options.folds, options.split_seed), options.split)
 
 
 def _beam(options: argparse.Namespace) -> dict[str, Any]:
@@ -152,7 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     folder.add_argument(
         "--split-column",
         default="",
-        help="column of train, validation or test; default: the splits are drawn",
+        help="column of train, validation or test, or of fold_0, fold_1, ... or test; default: "
+        "the splits are drawn",
     )
     folder.set_defaults(tables_only=False)
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
@@ -193,7 +195,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     share = "share of the groups that %s, stratified by class (%%(default)s)"
     add("--validation-fraction", type=float, default=0.2, help=share % "validate")
     add("--test-fraction", type=float, default=0.0, help=share % "test")
-    add("--folds", type=int, default=0, help="divide into so many folds instead; 0 for none")
+    said = "divide the groups that do not test into so many folds, of which training chooses the "
+    add("--folds", type=int, default=0, help=said + "one that validates; 0 for none (%(default)s)")
     add("--split-seed", type=int, default=0, help="of the draw of splits (%(default)s)")
     add("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
     add("--dry-run", action="store_true", help="show the summary and write nothing")

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from stochconv_jax.data.dataset.splits import SPLITS
+from stochconv_jax.data.dataset.splits import check_given
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
@@ -30,7 +30,7 @@ class FolderTable:
       image_column: file names; their extension may be left out.
       label_column: classes.
       group_column: what must stay within one split; none where "".
-      split_column: train, validation or test; none where "".
+      split_column: train, validation or test; or fold_0, fold_1, ... or test; none where "".
     """
 
     directory: str
@@ -77,12 +77,10 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             f"the column {group!r} of {path} is empty, so that it groups nothing; name another "
             "or none"
         )
+    if split:
+        check_given([row[columns["image"]] for row in rows], [row[split] for row in rows])
     photographs = []
     for number, row in enumerate(rows, start=2):
-        if split and row[split] not in SPLITS:
-            raise InputError(
-                f"{path}, row {number} has the split {row[split]!r}; use {', '.join(SPLITS)}"
-            )
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
