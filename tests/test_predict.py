@@ -6,8 +6,8 @@ from PIL import Image
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.framing import Framing, encode_jpeg
-from stochconv_jax.data.pipeline.augment import shrink
 from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.evaluation.predict import make_predict, predict_all
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.runs.devices import make_mesh

@@ -123,14 +123,17 @@ def _beam(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(words: list[str]) -> None:
-    # It imports what training needs, which takes seconds that preparing need not wait for.
+    # They import what training needs, which takes seconds that preparing need not wait for.
+    from stochconv_jax.data.load import load_dataset
+    from stochconv_jax.data.pipeline.batches import Pipeline
     from stochconv_jax.data.pipeline.contact_sheet import save_pairs
 
     config, workdir = read_flags(words)
     check_limits(config)
     path = pathlib.Path(workdir) / "pairs.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_pairs(path, config, SHOWN)
+    pipeline = Pipeline.from_config(load_dataset(config.data), config.data, high=True)
+    save_pairs(path, pipeline, config.seed, SHOWN)
     print(f"{path} shows {SHOWN} images as training sees them")
 
 
