@@ -65,7 +65,7 @@ def _training(
     if bare:
         with ThreadPoolExecutor(cores) as pool:
             speed = _speed(lambda: pool.map(bare, encoded), repeats) / cores
-        rows.append(_row("bare decoding, a thread a core", speed, alone))
+        rows.append(_row("bare decoding, one thread per core", speed, alone))
     images = [decode(image) for image in encoded[:32]]
     warp, rng = Warp(), np.random.default_rng(0)
     stages: dict[str, Callable[[], Iterator]] = {
@@ -126,15 +126,15 @@ def _bare_decoder() -> Callable[[bytes], np.ndarray] | None:
 
 def _row(name: str, speed: float, bare: float | None) -> dict:
     return {
-        "a core": name,
+        "on one core": name,
         "images/s": speed,
-        "ms an image": 1e3 / speed,
+        "ms per image": 1e3 / speed,
         "of bare decoding": bare and speed / bare,
     }
 
 
 def _speed(run: Callable[[], Iterator], repeats: int) -> float:
-    """Returns the median images a second of going through what `run` returns."""
+    """Returns the median number of images per second when going through what `run` returns."""
     speeds = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -43,19 +43,15 @@ def _data(name: str) -> ConfigDict:
     data.table = "labels.csv"  # image_folder: CSV, as given or within the directory
     data.image_column = "image"  # file names; the extension may be left out
     data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)
-    data.group_column = (
-        ""  # what must stay in one split, such as the lesion or patient; "" for none
-    )
-    data.split_column = (
-        ""  # train, validation or test; or fold_0, fold_1, ... or test; "" to draw the splits
-    )
+    data.group_column = ""  # what must stay in one split, such as the patient; "" for none
+    data.split_column = ""  # train, validation, test, or fold_0, fold_1, ..., test; "" to draw them
     data.positive_class = ""  # of two classes; "" for the last in order
     data.enlarge = True  # image_folder: False leaves out images smaller than high_size
     data.fold = 0  # of images that are divided into folds, the one that validates
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
     data.synthetic_count = 1000  # synthetic_lesions: images, half of them of each class
     data.synthetic_seed = 0
-    data.validation_fraction = 0.2  # of the groups, in [0, 1)
+    data.validation_fraction = 0.2  # of the groups, in (0, 1)
     data.test_fraction = 0.0  # of the groups, in [0, 1)
     data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
     data.high_size = (1024, 1024)  # pixels (height, width) of the large image; multiples of 2

@@ -158,5 +158,5 @@ def test_flags_reach_the_augmentations_and_misspelt_ones_are_refused():
     assert transforms_from_config(config.data.augment)[0].geometry[0] == Crop((0.3, 1.0))
     with pytest.raises(InputError, match='no field "huee"; did you mean "hue"'):
         read("--config.data.augment.huee=0.1")
-    with pytest.raises(InputError, match="no field 'hue'|no field \"hue\""):
+    with pytest.raises(InputError, match=r"no field .hue."):
         read("--config.data.hue=0.1")

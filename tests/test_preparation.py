@@ -431,3 +431,21 @@ def test_an_unseen_photograph_goes_the_way_of_preparation(folder, prepared):
     dataset = open_prepared(prepared, Opening(size=(64, 80)))
     framed = dataset.framing.frame((folder / "mole_5.png").read_bytes())
     assert framed == dataset.records[5]["image"]
+
+
+def test_show_draws_what_training_sees(tmp_path, capsys):
+    command.main(
+        [
+            "show",
+            f"--config={ROOT / 'configs' / 'b0.py'}",
+            f"--workdir={tmp_path}",
+            f"--config.data.prepared_directory={tmp_path / 'prepared'}",
+            "--config.data.synthetic_count=40",
+            "--config.data.high_size=(128, 128)",
+            "--config.data.low_size=(32, 32)",
+        ]
+    )
+    assert "shows 6 images" in capsys.readouterr().out
+    with Image.open(tmp_path / "pairs.png") as page:
+        assert page.width > page.height
+        assert np.asarray(page.convert("L")).std() > 10

@@ -66,26 +66,19 @@ class Framing:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields as JSON knows them: sizes are lists."""
-        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+        return {
+            "size": list(self.size),
+            "minimum": list(self.minimum),
+            "crop_above": self.crop_above,
+            "crop_to": self.crop_to,
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Framing":
         """Returns the framing of which `to_json` gave the fields."""
-        return cls(
-            size=_size(fields["size"]),
-            minimum=_size(fields["minimum"]),
-            crop_above=fields["crop_above"],
-            crop_to=fields["crop_to"],
-        )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _size(sides: list[int]) -> tuple[int, int]:
-    height, width = sides
-    return height, width
+        (height, width), (least_height, least_width) = fields["size"], fields["minimum"]
+        size, minimum = (height, width), (least_height, least_width)
+        return cls(size, minimum, fields["crop_above"], fields["crop_to"])
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -194,14 +194,24 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default=NEAR,
         help=f"bits of 256 in which images that count as one differ; -1 to look for none ({NEAR})",
     )
-    add("--split", choices=("group", "image"), default="group", help="image leaks; to compare with")
+    add(
+        "--split",
+        choices=("group", "image"),
+        default="group",
+        help="by image leaks, and is there to compare with",
+    )
     share = "share of the groups that %s, stratified by class (%%(default)s)"
-    add("--validation-fraction", type=float, default=0.2, help=share % "validate")
+    add(
+        "--validation-fraction",
+        type=float,
+        default=0.2,
+        help=share % "validate where there are no folds",
+    )
     add("--test-fraction", type=float, default=0.0, help=share % "test")
-    said = "divide the groups that do not test into so many folds, of which training chooses the "
-    add("--folds", type=int, default=0, help=said + "one that validates; 0 for none (%(default)s)")
+    said = "divide the groups that do not test into so many folds; training takes data.fold to "
+    add("--folds", type=int, default=0, help=said + "validate; 0 for no folds (%(default)s)")
     add("--split-seed", type=int, default=0, help="of the draw of splits (%(default)s)")
-    add("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
+    add("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
     add("--dry-run", action="store_true", help="show the summary and write nothing")
     add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
     add("--beam-options", default="", help="for it, such as project=mine,region=europe-west4")

@@ -43,7 +43,7 @@ def summarize(plan: Plan, classes: Sequence[str], splitting: Splitting, seconds:
         _groups(kept, splitting),
         _contradictions(plan.rows),
         _shortcuts(plan, classes),
-        f"{seconds:.1f} s, {1e3 * seconds / len(plan.rows):.1f} ms an image.",
+        f"{seconds:.1f} s, {1e3 * seconds / len(plan.rows):.1f} ms per image.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
