@@ -11,7 +11,13 @@ from stochconv_jax.data.dataset.image_dataset import (
     check_splits,
     order_classes,
 )
-from stochconv_jax.data.dataset.manifest import FILE_NAME, RECORDS, fingerprint, read_manifest
+from stochconv_jax.data.dataset.manifest import (
+    FILE_NAME,
+    RECORDS,
+    ManifestRow,
+    fingerprint,
+    read_manifest,
+)
 from stochconv_jax.data.dataset.records import open_records
 from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
 from stochconv_jax.errors import InputError
@@ -61,31 +67,23 @@ def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
             f"the images in {directory} are {size[0]}x{size[1]} and data.high_size is "
             f"{opening.size[0]}x{opening.size[1]}; set data.high_size or prepare them again"
         )
-    if opening.label_column not in ("target", "dx", "dx7"):
-        raise InputError(
-            f"data.label_column is {opening.label_column!r}; prepared images have target, dx, dx7"
-        )
-    labelled = [n for n, row in enumerate(kept) if getattr(row, opening.label_column)]
-    examples = tuple(
-        Example(
-            row.id,
-            getattr(row, opening.label_column),
-            row.group,
-            row.split,
-            {name: getattr(row, name) for name in KNOWN},
-            row.sha256,
-        )
-        for row in (kept[n] for n in labelled)
-    )
+    column = opening.label_column
+    if column not in ("target", "dx", "dx7"):
+        raise InputError(f"data.label_column is {column!r}; prepared images have target, dx, dx7")
+    labelled = [n for n, row in enumerate(kept) if getattr(row, column)]
+    examples = tuple(_example(kept[n], column) for n in labelled)
     classes = order_classes({example.label for example in examples}, opening.positive_class)
-    for example in examples:
-        if not example.group:
-            raise InputError(
-                f"{example.id} has no group; write the image's id where it stands alone"
-            )
     splits = resolve_splits(examples, opening.fold, opening.drawing)
     check_splits(examples, splits, classes, opening.allow_shared_groups)
     return ImageDataset(_Rows(records, labelled), examples, classes, splits, framing)
+
+
+def _example(row: ManifestRow, label_column: str) -> Example:
+    if not row.group:
+        raise InputError(f"{row.id} has no group; write the image's id where it stands alone")
+    known = {name: getattr(row, name) for name in KNOWN}
+    label = getattr(row, label_column)
+    return Example(row.id, label, row.group, row.split, known, row.sha256)
 
 
 class _Rows(Sequence):

@@ -50,18 +50,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
     Raises:
       InputError: the directory or the table is missing, or a column or a split is not usable.
     """
-    root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
-    if not root.is_dir():
-        raise InputError(
-            f"data.directory (prepare: --source) {folder.directory!r} is not a directory; name the "
-            "one of the images"
-        )
-    path = path if path.is_file() else root / folder.table
-    if not path.is_file():
-        raise InputError(
-            f"data.table (prepare: --table) {folder.table!r} is not a file, nor one in "
-            f"{folder.directory}; name the CSV that lists the images"
-        )
+    path = _table_path(folder)
     rows = read_rows(path)
     names = ("image", "label", "group", "split")
     columns = {name: getattr(folder, f"{name}_column") for name in names}
@@ -88,7 +77,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             Photograph(
                 id=name,
                 source=SOURCE,
-                path=_find(root, name),
+                path=_find(pathlib.Path(folder.directory), name),
                 target=row[columns["label"]],
                 group=row[group] if group else "",
                 split=row[split] if split else "",
@@ -99,6 +88,22 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             )
         )
     return photographs
+
+
+def _table_path(folder: FolderTable) -> pathlib.Path:
+    root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
+    if not root.is_dir():
+        raise InputError(
+            f"data.directory (prepare: --source) {folder.directory!r} is not a directory; name the "
+            "one of the images"
+        )
+    path = path if path.is_file() else root / folder.table
+    if not path.is_file():
+        raise InputError(
+            f"data.table (prepare: --table) {folder.table!r} is not a file, nor one in "
+            f"{folder.directory}; name the CSV that lists the images"
+        )
+    return path
 
 
 def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:
