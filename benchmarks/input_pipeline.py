@@ -19,8 +19,9 @@ from benchmarks.measure import RESULTS, report
 from configs import base
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline.augment import augment, shrink
-from stochconv_jax.data.pipeline.batches import STRIDES, Pipeline, decode
+from stochconv_jax.data.pipeline.batches import Pipeline, decode
+from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.warp import Warp
 from stochconv_jax.data.preparation.inspection import inspect_file
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.ops import polyphase
@@ -64,14 +65,14 @@ def _training(
     if bare:
         with ThreadPoolExecutor(cores) as pool:
             speed = _speed(lambda: pool.map(bare, encoded), repeats) / cores
-        rows.append(_row("bare decoding, a thread a core", speed, alone))
+        rows.append(_row("bare decoding, one thread per core", speed, alone))
     images = [decode(image) for image in encoded[:32]]
-    rng = np.random.default_rng(0)
+    warp, rng = Warp(), np.random.default_rng(0)
     stages: dict[str, Callable[[], Iterator]] = {
         "decode": lambda: map(decode, encoded),
-        "augment": lambda: (augment(image, rng) for image in images),
+        "augment": lambda: (warp(image, rng) for image in images),
         "shrink": lambda: (shrink(image, pipeline.low_size) for image in images),
-        "lay out as planes": lambda: (polyphase(image, STRIDES) for image in images),
+        "lay out as planes": lambda: (polyphase(image, pipeline.strides) for image in images),
     }
     rows += [_row(f"stage: {name}", _speed(run, repeats), alone) for name, run in stages.items()]
     for workers in (0, cores):
@@ -125,15 +126,15 @@ def _bare_decoder() -> Callable[[bytes], np.ndarray] | None:
 
 def _row(name: str, speed: float, bare: float | None) -> dict:
     return {
-        "a core": name,
+        "on one core": name,
         "images/s": speed,
-        "ms an image": 1e3 / speed,
+        "ms per image": 1e3 / speed,
         "of bare decoding": bare and speed / bare,
     }
 
 
 def _speed(run: Callable[[], Iterator], repeats: int) -> float:
-    """Returns the median images a second of going through what `run` returns."""
+    """Returns the median number of images per second when going through what `run` returns."""
     speeds = []
     for _ in range(repeats):
         start = time.perf_counter()

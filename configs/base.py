@@ -43,33 +43,41 @@ def _data(name: str) -> ConfigDict:
     data.table = "labels.csv"  # image_folder: CSV, as given or within the directory
     data.image_column = "image"  # file names; the extension may be left out
     data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)
-    data.group_column = (
-        ""  # what must stay in one split, such as the lesion or patient; "" for none
-    )
-    data.split_column = ""  # train, validation or test; "" to draw the splits
+    data.group_column = ""  # what must stay in one split, such as the patient; "" for none
+    data.split_column = ""  # train, validation, test, or fold_0, fold_1, ..., test; "" to draw them
     data.positive_class = ""  # of two classes; "" for the last in order
     data.enlarge = True  # image_folder: False leaves out images smaller than high_size
-    data.fold = 0  # prepared in folds: the one that validates
+    data.fold = 0  # of images that are divided into folds, the one that validates
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
-    data.synthetic_count = 1000  # synthetic_lesions: images, half of each class
+    data.synthetic_count = 1000  # synthetic_lesions: images, half of them of each class
     data.synthetic_seed = 0
-    data.validation_fraction = 0.2  # of the groups, in [0, 1)
+    data.validation_fraction = 0.2  # of the groups, in (0, 1)
     data.test_fraction = 0.0  # of the groups, in [0, 1)
     data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
-    data.high_size = (1024, 1024)  # pixels (height, width) of the large image, both even
+    data.high_size = (1024, 1024)  # pixels (height, width) of the large image; multiples of 2
     data.low_size = (224, 224)  # pixels (height, width) of the small image
-    # In training, on top of crop, flips and rotation; data/color.py says what each does.
-    data.brightness = 0.0  # factor on pixels of 1 +- this, in [0, 1)
-    data.contrast = 0.0  # factor of 1 +- this, in [0, 1)
-    data.saturation = 0.0  # factor of 1 +- this, in [0, 1)
-    data.hue = 0.0  # turns of the colour wheel of +- this, in [0, 0.5]
-    data.fancy_pca = 0.0  # standard deviation of the shift along principal colours; published: 0.1
-    data.noise = 0.0  # standard deviation, grey levels of 0 to 255
-    data.blur = 0.0  # largest standard deviation, pixels of the large image
-    data.cutout = 0.0  # side of the greyed square, as a share of the shorter side, in [0, 1)
+    data.augment = _augment()
     data.prepared_directory = "prepared"  # where prepared data sets are kept
     data.workers = 0  # reader processes; 0 reads with threads
     return data
+
+
+def _augment() -> ConfigDict:
+    """What training does to each image, in this order; stochconv_jax/data/pipeline says how."""
+    augment = ConfigDict()
+    augment.crop_area = (0.6, 1.0)  # least and largest share of the image's area, in (0, 1]
+    augment.crop_aspect = (3 / 4, 4 / 3)  # least and largest width by height, beside the image's
+    augment.rotation = 180.0  # degrees of +- this, in [0, 180]
+    augment.flips = True  # left for right and top for bottom, each for half of the images
+    augment.brightness = 0.0  # factor on pixels of 1 +- this, in [0, 1)
+    augment.contrast = 0.0  # factor on the distance from mean grey, 1 +- this, in [0, 1)
+    augment.saturation = 0.0  # factor on the distance from a pixel's grey, 1 +- this, in [0, 1)
+    augment.hue = 0.0  # turns of the colour wheel of +- this, in [0, 0.5]
+    augment.fancy_pca = 0.0  # standard deviation along principal colours; published: 0.1
+    augment.blur = 0.0  # largest standard deviation, pixels of the large image
+    augment.noise = 0.0  # standard deviation, grey levels of 0 to 255
+    augment.cutout = 0.0  # side of the greyed square, as a share of the shorter side, in [0, 1)
+    return augment
 
 
 def _model() -> ConfigDict:

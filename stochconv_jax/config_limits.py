@@ -16,9 +16,14 @@ def _is_size(value: Any) -> bool:
     return len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
 
 
+def _is_range(value: Any) -> bool:
+    return len(value) == 2 and 0 < value[0] <= value[1]
+
+
 _POSITIVE = (lambda value: value > 0, "more than 0")
 _NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
 _SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
+_RANGE = (_is_range, "two numbers more than 0, the least first")
 _SIZE = (_is_size, "two whole numbers, (height, width)")
 _SPLITS = ("train", "validation", "test", "all")
 
@@ -33,14 +38,20 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.low_size": _SIZE,
     "data.workers": _at_least(0),
     "data.fold": _at_least(0),
-    "data.brightness": _SHARE,
-    "data.contrast": _SHARE,
-    "data.saturation": _SHARE,
-    "data.hue": (lambda value: 0 <= value <= 0.5, "0 to 0.5"),
-    "data.fancy_pca": _NOT_NEGATIVE,
-    "data.noise": _NOT_NEGATIVE,
-    "data.blur": _NOT_NEGATIVE,
-    "data.cutout": _SHARE,
+    "data.augment.crop_area": (
+        lambda value: _is_range(value) and value[1] <= 1,
+        "two numbers more than 0 and at most 1, the least first",
+    ),
+    "data.augment.crop_aspect": _RANGE,
+    "data.augment.rotation": (lambda value: 0 <= value <= 180, "0 to 180"),
+    "data.augment.brightness": _SHARE,
+    "data.augment.contrast": _SHARE,
+    "data.augment.saturation": _SHARE,
+    "data.augment.hue": (lambda value: 0 <= value <= 0.5, "0 to 0.5"),
+    "data.augment.fancy_pca": _NOT_NEGATIVE,
+    "data.augment.blur": _NOT_NEGATIVE,
+    "data.augment.noise": _NOT_NEGATIVE,
+    "data.augment.cutout": _SHARE,
     "model.stem_features": _at_least(0),
     "model.windows": _at_least(0),
     "model.dropout_rate": _SHARE,
@@ -68,15 +79,14 @@ def check_limits(config: ConfigDict) -> None:
       InputError: a field is outside its limits.
     """
     for field, (within, limit) in LIMITS.items():
-        section, _, name = field.rpartition(".")
-        value = (config[section] if section else config)[name]
+        value = config
+        for name in field.split("."):
+            value = value[name]
         if not within(value):
             raise InputError(f"{field} is {value!r}; it must be {limit}")
     data = config.data
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
-    if any(side % 2 for side in data.high_size):
-        raise InputError(f"data.high_size is {data.high_size}; both numbers must be even")
     if data.low_size[0] > data.high_size[0] or data.low_size[1] > data.high_size[1]:
         raise InputError(
             f"data.low_size {data.low_size} is larger than data.high_size {data.high_size}; "

@@ -1,7 +1,97 @@
+import math
+import pathlib
+
+import cv2
 import numpy as np
 import pytest
 
-from stochconv_jax.data.pipeline.augment import augment, shrink
+from configs import base
+from stochconv_jax.command_line import read_flags
+from stochconv_jax.config_limits import check_limits
+from stochconv_jax.data.pipeline.augment import transforms_from_config
+from stochconv_jax.data.pipeline.color import ColorShift
+from stochconv_jax.data.pipeline.corruption import Blur, Cutout, Noise
+from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.warp import Crop, Flips, Rotation, Warp
+from stochconv_jax.errors import InputError
+
+augment = Warp()
+
+
+def readable_view(image, rng):
+    """The default warp written out: what any other way of composing it must equal."""
+    height, width = image.shape[:2]
+    area = rng.uniform(0.6, 1.0) * height * width
+    aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3))) * width / height
+    crop = np.minimum([math.sqrt(area * aspect), math.sqrt(area / aspect)], [width, height])
+    centre = crop / 2 + rng.uniform(size=2) * ([width, height] - crop)
+    angle = rng.uniform(-math.pi, math.pi)
+    flips = rng.choice([-1, 1], size=2)
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    to_source = np.diag(flips * crop / [width, height]) @ rotation
+    offset = centre - 0.5 - to_source @ (np.array([width - 1, height - 1]) / 2)
+    return cv2.warpAffine(
+        image,
+        np.column_stack([to_source, offset]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (48, 80, 3)])
+def test_the_default_view_is_the_documented_one(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    (warp,) = transforms_from_config(base.get_config().data.augment)
+    assert warp == augment
+    for seed in range(50):
+        one, other = (np.random.default_rng(seed) for _ in range(2))
+        np.testing.assert_array_equal(warp(image, one), readable_view(image, other))
+        assert one.random() == other.random()
+
+
+def test_each_part_of_a_warp_works_alone(image):
+    seen = {Warp((Flips(),))(image, np.random.default_rng(n)).tobytes() for n in range(40)}
+    mirrored = (image, image[::-1], image[:, ::-1], image[::-1, ::-1])
+    assert seen == {one.tobytes() for one in mirrored}
+    part = Warp((Crop((0.25, 0.25), (1.0, 1.0)),))(image, np.random.default_rng(0))
+    assert part.shape == image.shape
+    turned = Warp((Rotation(10.0),))(image, np.random.default_rng(0))
+    assert np.abs(turned[32, 32].astype(int) - image[32, 32]).max() < 60
+    assert (turned != image).any()
+
+
+def test_a_configs_augmentations_are_those_that_change_anything():
+    augment = base.get_config().data.augment
+    augment.update(rotation=0.0, hue=0.1, blur=1.0, noise=2.0, cutout=0.3)
+    assert transforms_from_config(augment) == (
+        Warp((Crop(), Flips())),
+        ColorShift(hue=0.1),
+        Blur(1.0),
+        Noise(2.0),
+        Cutout(0.3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("crop_area", (0.0, 1.0)),
+        ("crop_area", (0.9, 0.6)),
+        ("crop_area", (0.6, 1.1)),
+        ("crop_aspect", (2.0, 1.0)),
+        ("rotation", 181.0),
+        ("brightness", 1.0),
+        ("hue", 0.6),
+        ("blur", -1.0),
+    ],
+)
+def test_an_augmentation_beyond_its_limits_is_refused(field, value):
+    config = base.get_config()
+    check_limits(config)
+    config.data.augment[field] = value
+    with pytest.raises(InputError, match=rf"data.augment.{field} is .*; it must be"):
+        check_limits(config)
 
 
 class FixedDraws:
@@ -56,3 +146,17 @@ def test_shrinking_averages_so_that_fine_texture_disappears():
     assert small.shape == (112, 128, 3)
     assert small.std() < 6
     assert small.mean() == pytest.approx(100, abs=2)
+
+
+def test_flags_reach_the_augmentations_and_misspelt_ones_are_refused():
+    def read(*flags):
+        path = pathlib.Path(__file__).parents[1] / "configs" / "b0.py"
+        return read_flags(["train.py", f"--config={path}", "--workdir=x", *flags])[0]
+
+    config = read("--config.data.augment.hue=0.1", "--config.data.augment.crop_area=(0.3, 1.0)")
+    assert config.data.augment.hue == 0.1
+    assert transforms_from_config(config.data.augment)[0].geometry[0] == Crop((0.3, 1.0))
+    with pytest.raises(InputError, match='no field "huee"; did you mean "hue"'):
+        read("--config.data.augment.huee=0.1")
+    with pytest.raises(InputError, match=r"no field .hue."):
+        read("--config.data.hue=0.1")

@@ -1,10 +1,10 @@
-import dataclasses
-
 import cv2
 import numpy as np
 import pytest
 
-from stochconv_jax.data.pipeline.color import ColorAugmentation
+from configs import base
+from stochconv_jax.data.pipeline.augment import transforms_from_config
+from stochconv_jax.data.pipeline.color import ColorShift
 
 
 @pytest.fixture
@@ -12,8 +12,19 @@ def image():
     return np.random.default_rng(1).integers(60, 190, (64, 80, 3)).astype(np.uint8)
 
 
+def unaugmented():
+    augment = base.get_config().data.augment
+    augment.update(crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), rotation=0.0, flips=False)
+    return augment
+
+
 def changed(image, seed=0, **amounts):
-    out = ColorAugmentation(**amounts)(image, np.random.default_rng(seed))
+    """An image after one augmentation of a config alone."""
+    augment = unaugmented()
+    augment.update(amounts)
+    out, rng = image, np.random.default_rng(seed)
+    for transform in transforms_from_config(augment):
+        out = transform(out, rng)
     assert out.shape == image.shape
     assert out.dtype == np.uint8
     return out.astype(float)
@@ -21,11 +32,15 @@ def changed(image, seed=0, **amounts):
 
 def test_nothing_asked_for_changes_nothing(image):
     np.testing.assert_array_equal(changed(image), image)
+    assert transforms_from_config(unaugmented()) == ()
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ColorAugmentation)])
+@pytest.mark.parametrize(
+    "name",
+    ["brightness", "contrast", "saturation", "hue", "fancy_pca", "noise", "blur", "cutout"],
+)
 def test_every_change_is_the_seeds(image, name):
-    amount = {"noise": 10, "blur": 3, "hue": 0.2}.get(name, 0.4)
+    amount = {"noise": 10.0, "blur": 3.0, "hue": 0.2}.get(name, 0.4)
     first, again, other = (changed(image, seed, **{name: amount}) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - image).mean() > 0.5
@@ -64,12 +79,12 @@ def test_a_third_of_a_turn_of_hue_makes_red_green():
             return np.zeros(size)
 
     red = np.full((4, 4, 3), (200, 30, 30), np.uint8)
-    turned = ColorAugmentation(hue=1 / 3)(red, Certain())
+    turned = ColorShift(hue=1 / 3)(red, Certain())
     np.testing.assert_allclose(turned[0, 0], (30, 200, 30), atol=1)
 
 
 def test_noise_has_the_standard_deviation_that_was_asked_for(image):
-    assert np.std(changed(image, noise=8) - image) == pytest.approx(8, rel=0.05)
+    assert np.std(changed(image, noise=8.0) - image) == pytest.approx(8, rel=0.05)
 
 
 def test_cutout_greys_one_square(image):

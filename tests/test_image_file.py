@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def noise(height=60, width=90):
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "WEBP", "JPEG"])
 def test_common_formats_are_read(form):
     lossless = {"lossless": True} if form == "WEBP" else {}
-    image, size, found = open_image(encoded(noise(), form, **lossless))
+    image, size, found, _ = open_image(encoded(noise(), form, **lossless))
     assert (image.mode, image.size, size, found) == ("RGB", (90, 60), (90, 60), form)
     if form != "JPEG":
         np.testing.assert_array_equal(image, noise())
@@ -34,7 +35,7 @@ def test_photographs_are_turned_upright(least):
     pixels[:, :100] = 255
     exif = Image.Exif()
     exif[0x0112] = 6
-    image, size, _ = open_image(
+    image, size, *_ = open_image(
         encoded(Image.fromarray(pixels), "JPEG", exif=exif, quality=95), least
     )
     assert size == (200, 300)
@@ -50,6 +51,66 @@ def test_grey_and_transparent_images_become_rgb():
     assert (np.asarray(open_image(encoded(clear))[0]) == 255).all()
 
 
+def smooth(height=60, width=90):
+    return noise(height, width).resize((6, 4)).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def ink_profile():
+    """The smallest ICC profile of four inks: the fourth is black, and the others leave no trace."""
+    ramp = bytes(range(256))
+    identity = b"".join(struct.pack(">i", 65536 * (n % 4 == 0)) for n in range(9))
+    lightness = [bytes((0 if corner % 2 else 255, 128, 128)) for corner in range(16)]
+    table = struct.pack(">4s4x4B", b"mft1", 4, 3, 2, 0) + identity
+    table += ramp * 4 + b"".join(lightness) + ramp * 3
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(table))
+    kind = (b"test", 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp")
+    header = struct.pack(">I4sI4s4s4s12x4s", 144 + len(table), *kind)
+    white = struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    return header.ljust(68, b"\0") + white.ljust(60, b"\0") + tags + table
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+@pytest.mark.parametrize("least", [0, 32])
+def test_cmyk_becomes_rgb_and_is_told(form, least):
+    quality = {"quality": 95} if form == "JPEG" else {}
+    opened = open_image(encoded(smooth().convert("CMYK"), form, **quality), least)
+    assert (opened.image.mode, opened.size) == ("RGB", (90, 60))
+    assert opened.remark == "converted from CMYK"
+    difference = np.asarray(opened.image.resize((90, 60)), int) - np.asarray(smooth(), int)
+    assert np.abs(difference).mean() < 3
+
+
+def test_cmyk_with_a_colour_profile_becomes_what_the_profile_says():
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 128))
+    plain = open_image(encoded(image, "TIFF"))
+    profiled = open_image(encoded(image, "TIFF", icc_profile=ink_profile()))
+    damaged = open_image(encoded(image, "TIFF", icc_profile=b"no profile"))
+    np.testing.assert_array_equal(damaged.image, plain.image)
+    assert profiled.image.mode == "RGB"
+    assert profiled.remark == "converted from CMYK"
+    assert np.ptp(np.asarray(profiled.image, int)) <= 1  # grey, and not cyan
+    assert np.asarray(plain.image).min() < 10
+    assert profiled.image.getpixel((0, 0))[0] == pytest.approx(119, abs=3)  # L* = 50
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"), [("I;16", "PNG"), ("I;16", "TIFF"), ("I;16B", "TIFF"), ("I", "TIFF")]
+)
+@pytest.mark.parametrize("least", [0, 32])
+def test_sixteen_bits_of_grey_keep_their_whole_range(mode, form, least):
+    grey = np.array([[0, 128, 257, 4000, 32768, 65535]], ">u2" if mode == "I;16B" else "<u2")
+    image = (
+        Image.fromarray(grey.astype(np.int32))
+        if mode == "I"
+        else Image.frombytes(mode, grey.shape[::-1], grey.tobytes())
+    )
+    opened = open_image(encoded(image, form), least)
+    expected = np.rint(grey.astype(float) / 257)
+    for channel in range(3):
+        np.testing.assert_array_equal(np.asarray(opened.image)[..., channel], expected)
+    assert opened.remark == "converted from 16-bit grey"
+
+
 def bomb():
     """A PNG that says it has 20,000 by 20,000 pixels."""
     whole = encoded(Image.new("1", (20_000, 20_000)))
@@ -62,8 +123,8 @@ BAD_FILES = {
     "web page": (lambda: b"<!DOCTYPE html><html>404</html>", "not an image but a web page"),
     "text": (lambda: b"hello", "not an image$"),
     "truncated": (lambda: encoded(noise(), "JPEG")[:2000], "damaged: .*truncated"),
-    "CMYK": (lambda: encoded(noise().convert("CMYK"), "JPEG"), "CMYK pixels; convert it"),
-    "deep": (lambda: encoded(Image.new("I;16", (8, 8), 4000)), "I;16 pixels; convert it"),
+    "lightness": (lambda: encoded(Image.new("LAB", (8, 8)), "TIFF"), "LAB pixels; convert it"),
+    "32 bits": (lambda: encoded(Image.new("I", (8, 8), 70_000), "TIFF"), "beyond 65535"),
     "bomb": (bomb, "more pixels than can be opened safely"),
 }
 

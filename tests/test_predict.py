@@ -5,9 +5,9 @@ from flax import nnx
 from PIL import Image
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
-from stochconv_jax.data.framing import encode_jpeg
-from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.framing import Framing, encode_jpeg
 from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.inference.predict import make_predict, predict_all
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.runs.devices import make_mesh
@@ -24,7 +24,7 @@ def dataset():
     ]
     examples = tuple(Example(f"i{n}", "abc"[n % 3], "", "") for n in range(11))
     splits = np.array(["train", *["validation"] * 9, "train"])
-    return ImageDataset(records, examples, ("a", "b", "c"), splits)
+    return ImageDataset(records, examples, ("a", "b", "c"), splits, Framing((64, 64), (1, 1)))
 
 
 def make_model(**arguments):

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from stochconv_jax.data.dataset.image_dataset import Example, check_splits
-from stochconv_jax.data.dataset.manifest import read_manifest
+from stochconv_jax.data.dataset.manifest import read_manifest, write_manifest
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.preparation import command
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
@@ -127,7 +128,6 @@ def test_every_bad_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
         "nothing.jpg": "the file is empty",
         "page.jpg": "not an image but a web page",
         "absent.jpg": "no such file",
-        "cmyk.jpg": "CMYK pixels",
         "small.png": "smaller than 80x64 pixels",
         "unlabelled.png": "no target",
     }.items():
@@ -135,9 +135,10 @@ def test_every_bad_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
     assert not reasons
     assert rows["schöne Fläche.png"].kept == "yes"
     assert rows["misnamed.jpg"].reason == "a PNG named .jpg"
+    assert rows["cmyk.jpg"].reason == "converted from CMYK"
     said = capsys.readouterr().out
     assert "- page.jpg (folder): not an image but a web page" in said
-    assert len(open_prepared(tmp_path / "out", Opening(size=(64, 80))).records) == 22
+    assert len(open_prepared(tmp_path / "out", Opening(size=(64, 80))).records) == 23
 
 
 def test_copies_are_kept_once_and_link_their_groups(folder, tmp_path):
@@ -292,7 +293,7 @@ def test_apache_beam_writes_the_same_images(folder, tmp_path):
         (["--folds", "1"], "--folds is 1"),
         (["--validation-fraction", "0"], "must leave images to train on"),
         (["--minimum-size", "5000"], "none of the 20 images can be used: smaller than 5000x5000"),
-        (["--split-column", "patient"], "row 2 has the split 'p0'"),
+        (["--split-column", "patient"], "mole_0.png has the split 'p0'"),
     ],
 )
 def test_mistakes_are_one_sentence(folder, tmp_path, capsys, extra, message):
@@ -307,3 +308,144 @@ def test_the_index_column_of_a_table_is_neither_group_nor_split(folder):
     (folder / "labels.csv").write_text(",image,target\n0,0.png,a\n1,1.png,b\n")
     table = FolderTable(str(folder), "labels.csv", "image", "target", "", "")
     assert [(row.group, row.split) for row in read_folder(table)] == [("", ""), ("", "")]
+
+
+def edit(output, **columns):
+    """Edits a manifest by hand: each column by a function of (place, row)."""
+    rows = read_manifest(output / "manifest.csv")
+    write_manifest(
+        output / "manifest.csv",
+        [
+            row._replace(**{name: change(place, row) for name, change in columns.items()})
+            for place, row in enumerate(rows)
+        ],
+    )
+
+
+@pytest.fixture
+def prepared(folder, tmp_path):
+    """The twenty pictures prepared, of ten groups, in places 0 and 1, 2 and 3, ..."""
+    prepare(folder, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_test_split_beside_folds_is_never_trained_on(prepared):
+    def split(place, row):
+        return "test" if place < 4 else f"fold_{place // 2 % 4}"
+
+    edit(prepared, split=split)
+    dataset = open_prepared(prepared, Opening(size=(64, 80), fold=2))
+    assert set(dataset.indices("test")) == {0, 1, 2, 3}
+    assert set(dataset.indices("validation")) == {4, 5, 12, 13}
+    assert len(dataset.indices("train")) == 12
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("", r"mole_7.png has no split and other images have one"),
+        ("val", r"mole_7.png has the split 'val'"),
+        ("Train", r"mole_7.png has the split 'Train'"),
+        ("fold_0", r"mole_7.png has the split 'fold_0'.* beside"),
+    ],
+)
+def test_a_split_that_is_not_one_is_refused_by_name(prepared, value, sentence):
+    edit(prepared, split=lambda place, row: value if place == 7 else row.split)
+    with pytest.raises(InputError, match=sentence):
+        open_prepared(prepared, Opening(size=(64, 80)))
+
+
+@pytest.mark.parametrize("value", ["", "Yes", "true"])
+def test_an_image_is_kept_or_not(prepared, value):
+    edit(prepared, kept=lambda place, row: value if place == 7 else row.kept)
+    with pytest.raises(InputError, match=rf"mole_7.png is kept {value!r}; write yes or no"):
+        open_prepared(prepared, Opening(size=(64, 80)))
+
+
+def test_an_image_without_a_group_is_refused_by_name(prepared):
+    edit(prepared, group=lambda place, row: "" if place in (6, 7) else row.group)
+    with pytest.raises(InputError, match=r"mole_6.png has no group; write the image's id"):
+        open_prepared(prepared, Opening(size=(64, 80)))
+
+
+def test_folds_leave_the_test_groups_out(folder, tmp_path, capsys):
+    rows = prepare(folder, tmp_path / "out", "--folds", "4", "--test-fraction", "0.2")
+    splits = {row.group: row.split for row in rows.values()}
+    assert {(row.group, row.split) for row in rows.values()} == set(splits.items())
+    counts = [list(splits.values()).count(f"fold_{number}") for number in range(4)]
+    assert counts == [2] * 4
+    assert list(splits.values()).count("test") == 2
+    dataset = open_prepared(tmp_path / "out", Opening(size=(64, 80), fold=2))
+    assert [len(dataset.indices(name)) for name in ("train", "validation", "test")] == [12, 4, 4]
+    assert "divided by image" in capsys.readouterr().out
+
+
+def test_pixels_are_part_of_a_data_sets_identity_and_its_place_is_not(folder, tmp_path):
+    def identity(name, *extra):
+        prepare(folder, tmp_path / name, *extra)
+        return open_prepared(tmp_path / name, Opening(size=(64, 80))).identity
+
+    first = identity("one")
+    assert identity("elsewhere") == first
+    assert identity("cropped", "--crop-above", "70", "--crop-to", "60") != first
+    picture(99).save(folder / "mole_3.png")
+    assert identity("one") != first
+
+
+def test_folds_and_given_splits_exclude_each_other(folder, tmp_path, capsys):
+    with (folder / "labels.csv").open("w") as file:
+        for place, row in enumerate((["image", "target", "patient", "where"], *range(20))):
+            values = row if place == 0 else [f"mole_{row}", "ab"[row % 2], f"p{row}", "train"]
+            print(*values, sep=",", file=file)
+    extra = ["--split-column", "where", "--folds", "4"]
+    prepare(folder, tmp_path / "out", *extra, expect=2)
+    assert "come with splits and --folds is 4" in capsys.readouterr().err
+
+
+def test_folds_of_a_table_are_taken_over(folder, tmp_path):
+    with (folder / "labels.csv").open("w") as file:
+        print("image,target,patient,part", file=file)
+        for number in range(20):
+            part = "test" if number < 4 else f"fold_{number // 4 % 2}"
+            print(f"mole_{number}", "ab"[number % 2], f"p{number}", part, sep=",", file=file)
+    rows = prepare(folder, tmp_path / "out", "--split-column", "part")
+    assert {row.split for row in rows.values()} == {"test", "fold_0", "fold_1"}
+    dataset = open_prepared(tmp_path / "out", Opening(size=(64, 80), fold=1))
+    assert [len(dataset.indices(name)) for name in ("train", "validation", "test")] == [8, 8, 4]
+
+
+def test_records_of_an_older_version_are_prepared_again(folder, prepared):
+    """They do not say how they were framed."""
+    (metadata,) = prepared.rglob("metadata.json")
+    metadata.unlink()
+    version = metadata.parent
+    version.rename(version.with_name("1.0.0"))
+    with pytest.raises(InputError, match="older version; prepare them again"):
+        open_prepared(prepared, Opening(size=(64, 80)))
+    prepare(folder, prepared)
+    assert open_prepared(prepared, Opening(size=(64, 80))).framing == Framing((64, 80), (64, 80))
+    assert not version.with_name("1.0.0").exists()
+
+
+def test_an_unseen_photograph_goes_the_way_of_preparation(folder, prepared):
+    dataset = open_prepared(prepared, Opening(size=(64, 80)))
+    framed = dataset.framing.frame((folder / "mole_5.png").read_bytes())
+    assert framed == dataset.records[5]["image"]
+
+
+def test_show_draws_what_training_sees(tmp_path, capsys):
+    command.main(
+        [
+            "show",
+            f"--config={ROOT / 'configs' / 'b0.py'}",
+            f"--workdir={tmp_path}",
+            f"--config.data.prepared_directory={tmp_path / 'prepared'}",
+            "--config.data.synthetic_count=40",
+            "--config.data.high_size=(128, 128)",
+            "--config.data.low_size=(32, 32)",
+        ]
+    )
+    assert "shows 6 images" in capsys.readouterr().out
+    with Image.open(tmp_path / "pairs.png") as page:
+        assert page.width > page.height
+        assert np.asarray(page.convert("L")).std() > 10

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stochconv_jax.data.dataset.splits import assign_folds, assign_splits
+from stochconv_jax.data.dataset.image_dataset import Example
+from stochconv_jax.data.dataset.splits import Drawing, assign_folds, assign_splits, resolve_splits
 from stochconv_jax.errors import InputError
 
 
@@ -65,3 +66,58 @@ def test_groups_count_by_the_rarest_of_their_classes():
 def test_more_folds_than_groups_of_a_class_are_refused():
     with pytest.raises(InputError, match="2 groups with images of the class 'a'"):
         assign_folds(["a", "a", "b", "b", "b"], list("vwxyz"), 3, 0)
+
+
+def test_images_without_a_group_stand_alone():
+    labels = ["a", "b"] * 20
+    splits = assign_splits(labels, [""] * 40, 0.2, 0.2, 0)
+    assert {name: int(np.sum(splits == name)) for name in ("validation", "test")} == {
+        "validation": 8,
+        "test": 8,
+    }
+    assert set(assign_folds(labels, [""] * 40, 4, 0)) == {f"fold_{number}" for number in range(4)}
+
+
+def test_the_test_groups_are_held_out_before_the_folds_are_made():
+    labels, groups = make_groups()
+    splits = assign_folds(labels, groups, 4, seed=0, test_fraction=0.2)
+    split_of = dict(zip(groups, splits, strict=True))
+    assert [split_of[group] for group in groups] == list(splits)
+    for split in ("test", "fold_0", "fold_1", "fold_2", "fold_3"):
+        members = [int(group.split()[1]) for group, found in split_of.items() if found == split]
+        assert len(members) == 60
+        assert sum(number % 4 == 0 for number in members) == 15
+
+
+def resolve(*given, fold=0):
+    examples = [
+        Example(f"i{place}", "ab"[place % 2], "", split) for place, split in enumerate(given)
+    ]
+    return resolve_splits(examples, fold, Drawing(validation_fraction=0.5)).tolist()
+
+
+def test_given_splits_are_taken_and_open_ones_drawn():
+    assert resolve("test", "train", "validation") == ["test", "train", "validation"]
+    assert resolve("fold_1", "fold_0", "test", fold=1) == ["validation", "train", "test"]
+    drawn = resolve("", "", "", "")
+    assert sorted(drawn) == ["train", "train", "validation", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("given", "fold", "sentence"),
+    [
+        (("train", "valid"), 0, "i1 has the split 'valid'; use train, validation, test, or fold_0"),
+        (("train", ""), 0, "i1 has no split"),
+        (("", "test"), 0, "i0 has no split"),
+        (("fold_0", "fold_1", "train"), 0, "i0 has the split 'fold_0' beside 'train' of i2"),
+        (("fold_0", "fold_2"), 0, "i1 has the split 'fold_2' and there are 2 folds"),
+        (("fold_1", "fold_2", "test"), 1, "i1 has the split 'fold_2' and there are 2 folds"),
+        (("fold_0", "fold_01"), 0, "i1 has the split 'fold_01'"),
+        (("fold_0", "test"), 0, "i0 has the split 'fold_0' and there are 1 folds"),
+        (("fold_0", "fold_1"), 2, "data.fold is 2; the images are divided into 2 folds"),
+        (("train", "validation"), 1, "data.fold is 1 and the images are not divided into folds"),
+    ],
+)
+def test_splits_that_are_not_clear_are_refused(given, fold, sentence):
+    with pytest.raises(InputError, match=sentence):
+        resolve(*given, fold=fold)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -7,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from configs import base
 from stochconv_jax.data.load import load_dataset
-from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 from stochconv_jax.evaluation.metrics import roc_auc
 
@@ -49,11 +51,11 @@ def test_a_lesion_is_a_function_of_its_seed(size):
 
 
 def test_the_builder_keeps_order_labels_and_bits(tmp_path):
-    def load(directory):
+    def load(directory, synthetic_seed=5):
         config = base.get_config().data
         config.update(
             synthetic_count=20,
-            synthetic_seed=5,
+            synthetic_seed=synthetic_seed,
             high_size=(128, 128),
             test_fraction=0.2,
             prepared_directory=str(directory),
@@ -68,3 +70,7 @@ def test_the_builder_keeps_order_labels_and_bits(tmp_path):
     for index in range(20):
         assert one.records[index]["image"] == other.records[index]["image"]
         assert one.records[index]["id"].decode() == one.examples[index].id
+        assert one.examples[index].sha256 == hashlib.sha256(one.records[index]["image"]).hexdigest()
+    assert one.identity == other.identity
+    assert one.identity["framing"] == {"size": [128, 128], "crop_above": 0, "crop_to": 0}
+    assert load(tmp_path / "one", synthetic_seed=6).identity != one.identity

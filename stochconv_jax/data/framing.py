@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from PIL import Image
 
@@ -37,22 +39,46 @@ class Framing:
         """Returns whether an image of this size is left out."""
         return height < self.minimum[0] or width < self.minimum[1]
 
-    def encode(self, path: pathlib.Path) -> bytes:
-        """Returns the framed image as a JPEG.
+    def frame(self, encoded: bytes) -> bytes:
+        """Returns the image of a file's content as it is prepared, a JPEG.
 
         Raises:
-          InputError: the file is not a whole image.
+          InputError: it is not a whole image; the message does not name the file.
         """
-        try:
-            image, (width, height), _ = open_image(path.read_bytes())
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        image, (width, height), *_ = open_image(encoded)
         box = (0, 0, width, height)
         if self.crop_above and min(width, height) > self.crop_above:
             left, top = (width - self.crop_to) // 2, (height - self.crop_to) // 2
             box = (left, top, left + self.crop_to, top + self.crop_to)
         framed = image.resize(self.size[::-1], Image.Resampling.LANCZOS, box, reducing_gap=3)
         return encode_jpeg(framed)
+
+    def encode(self, path: pathlib.Path) -> bytes:
+        """Returns the image of a file as it is prepared, a JPEG.
+
+        Raises:
+          InputError: the file is not a whole image.
+        """
+        try:
+            return self.frame(path.read_bytes())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as JSON knows them: sizes are lists."""
+        return {
+            "size": list(self.size),
+            "minimum": list(self.minimum),
+            "crop_above": self.crop_above,
+            "crop_to": self.crop_to,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Framing":
+        """Returns the framing of which `to_json` gave the fields."""
+        (height, width), (least_height, least_width) = fields["size"], fields["minimum"]
+        size, minimum = (height, width), (least_height, least_width)
+        return cls(size, minimum, fields["crop_above"], fields["crop_to"])
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -3,8 +3,10 @@
 import io
 import pathlib
 import warnings
+from typing import NamedTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from stochconv_jax.errors import InputError
 
@@ -16,23 +18,39 @@ EXTENSIONS = {
     "WEBP": (".webp",),
 }
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
+# Grey of 16 bits; "I" has 32, of which some formats use 16.
+_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I")
 
 
-def open_image(encoded: bytes, least: int = 0) -> tuple[Image.Image, tuple[int, int], str]:
-    """Decodes an image, turns it upright by its EXIF orientation and brings it to RGB.
+class OpenedImage(NamedTuple):
+    """An image file as it was found.
 
-    Grey images become RGB, and what is transparent becomes white.
+    Attributes:
+      image: upright, RGB of 8 bits.
+      size: (width, height) of the upright image at full size.
+      format: such as "JPEG".
+      remark: what its pixels were converted from, or "".
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    format: str
+    remark: str
+
+
+def open_image(encoded: bytes, least: int = 0) -> OpenedImage:
+    """Decodes an image, turns it upright by its EXIF orientation and brings it to 8-bit RGB.
+
+    Grey becomes RGB, what is transparent white, CMYK what its colour profile says (Pillow's
+    conversion where it has none), and 16-bit grey 0 to 65535 becomes 0 to 255.
 
     Args:
       encoded: the file's content.
       least: a JPEG may be decoded smaller, to sides of this many pixels or more; 0 for full size.
 
-    Returns:
-      The image, its upright (width, height) at full size, and its format.
-
     Raises:
-      InputError: it is not a whole JPEG, PNG, TIFF, BMP or WebP of 8 bits a channel in grey or RGB,
-        or it is too large to be opened safely; the message says which, and does not name the file.
+      InputError: it is not a whole JPEG, PNG, TIFF, BMP or WebP in grey, RGB or CMYK, or it is too
+        large to be opened safely; the message says which, and does not name the file.
     """
     if not encoded:
         raise InputError("the file is empty")
@@ -40,7 +58,7 @@ def open_image(encoded: bytes, least: int = 0) -> tuple[Image.Image, tuple[int, 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(io.BytesIO(encoded), formats=list(EXTENSIONS))
-        if file.mode not in _EIGHT_BIT_MODES:
+        if file.mode not in (*_EIGHT_BIT_MODES, *_DEEP_MODES, "CMYK"):
             raise InputError(f"{file.mode} pixels; convert it to 8-bit RGB")
         form, size = str(file.format), file.size
         if least:
@@ -57,10 +75,37 @@ def open_image(encoded: bytes, least: int = 0) -> tuple[Image.Image, tuple[int, 
         raise InputError(f"damaged: {error}") from error
     if image.size != drafted:
         size = size[::-1]
+    image, remark = _eight_bit(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB"), size, form
+    return OpenedImage(image.convert("RGB"), size, form, remark)
+
+
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, str]:
+    """Returns an image of 8 bits per channel, and what it was converted from, or ""."""
+    if image.mode == "CMYK":
+        return _cmyk_to_rgb(image), "converted from CMYK"
+    if image.mode not in _DEEP_MODES:
+        return image, ""
+    grey = np.asarray(image).astype(np.int64)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise InputError("32-bit pixels below 0 or beyond 65535; save it with 16 bits or fewer")
+    return Image.fromarray(np.rint(grey / 257).astype(np.uint8)), "converted from 16-bit grey"
+
+
+def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            inks = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            screen = ImageCms.createProfile("sRGB")
+            found = ImageCms.profileToProfile(image, inks, screen, outputMode="RGB")
+            if found is not None:
+                return found
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a profile that cannot be used says no more than none
+    return image.convert("RGB")
 
 
 def misnamed(path: pathlib.Path, form: str) -> str:

@@ -10,7 +10,7 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.dataset.manifest import FILE_NAME
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
-from stochconv_jax.data.dataset.splits import assign_splits
+from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
@@ -46,25 +46,20 @@ def _load_synthetic(config: ConfigDict) -> ImageDataset:
         raise InputError(f"data.high_size is {height}x{width}; synthetic lesions are square")
     if height < MIN_SIZE:
         raise InputError(f"data.high_size is {height}x{width}; lesions have {MIN_SIZE} or more")
-    if config.fold:
-        raise InputError(f"data.fold is {config.fold}; synthetic lesions have no folds")
     lesions = SyntheticLesionsConfig(
         size=(height, width), count=config.synthetic_count, seed=config.synthetic_seed
     )
     builder = SyntheticLesions(data_dir=config.prepared_directory, config=lesions)
     with reserved(pathlib.Path(config.prepared_directory)):
         builder.write()
-    records, _ = open_records(pathlib.Path(builder.data_path))
-    examples = lesions.examples
-    splits = assign_splits(
-        [example.label for example in examples],
-        [example.id for example in examples],
-        config.validation_fraction,
-        config.test_fraction,
-        config.split_seed,
+    records, framing = open_records(pathlib.Path(builder.data_path))
+    examples = tuple(
+        example._replace(sha256=hashlib.sha256(record["image"]).hexdigest())
+        for example, record in zip(lesions.examples, records, strict=True)
     )
+    splits = resolve_splits(examples, config.fold, _drawing(config))
     check_splits(examples, splits, CLASSES)
-    return ImageDataset(records, examples, CLASSES, splits)
+    return ImageDataset(records, examples, CLASSES, splits, framing)
 
 
 def _load_prepared(config: ConfigDict) -> ImageDataset:
@@ -90,7 +85,23 @@ def _load_folder(config: ConfigDict) -> ImageDataset:
     )
     size = tuple(config.high_size)
     framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
-    output = pathlib.Path(config.prepared_directory) / f"folder_{_digest(folder, framing)}"
+    output = prepare_folder(folder, framing, config.prepared_directory)
+    return open_prepared(output, _opening(config, "target"))
+
+
+def prepare_folder(
+    folder: FolderTable, framing: Framing, prepared_directory: str | pathlib.Path
+) -> pathlib.Path:
+    """Prepares, unless that is done, the images of a table; says which are left out or enlarged.
+
+    Returns:
+      Where they are, a directory within `prepared_directory`.
+
+    Raises:
+      InputError: the directory, the table or a column is not usable, or no image is.
+    """
+    size = framing.size
+    output = pathlib.Path(prepared_directory) / f"folder_{_digest(folder, framing)}"
     processes = os.cpu_count() or 1
     photographs = read_folder(folder)
     with reserved(output):
@@ -106,7 +117,7 @@ def _load_folder(config: ConfigDict) -> ImageDataset:
                 flush=True,
             )
         write_prepared(plan, framing, output, processes)
-    return open_prepared(output, _opening(config, "target"))
+    return output
 
 
 def _digest(folder: FolderTable, framing: Framing) -> str:
@@ -120,8 +131,10 @@ def _opening(config: ConfigDict, label_column: str) -> Opening:
         label_column=label_column,
         positive_class=config.positive_class,
         fold=config.fold,
-        validation_fraction=config.validation_fraction,
-        test_fraction=config.test_fraction,
-        split_seed=config.split_seed,
+        drawing=_drawing(config),
         allow_shared_groups=config.allow_shared_groups,
     )
+
+
+def _drawing(config: ConfigDict) -> Drawing:
+    return Drawing(config.validation_fraction, config.test_fraction, seed=config.split_seed)

@@ -63,9 +63,7 @@ def write_report(
         "report.html.jinja",
         {"figure": figure_text, "interval": interval_text},
         run=run,
-        where="images it was not made with"
-        if metrics["split"] == "external"
-        else f"the {metrics['split']} split",
+        where=_where(metrics["split"]),
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
         images=f"{config.data.name} {config.data.directory}".rstrip(),
         least_images=LEAST_IMAGES,
@@ -89,6 +87,10 @@ def figure_text(value: float) -> str:
 def interval_text(limits: tuple[float, float] | None) -> str:
     """Writes an interval with four decimals, nothing for none."""
     return f"{limits[0]:.4f} to {limits[1]:.4f}" if limits and np.isfinite(limits[0]) else ""
+
+
+def _where(split: str) -> str:
+    return "images it was not made with" if split == "external" else f"the {split} split"
 
 
 def _pictures(

@@ -23,13 +23,13 @@ class FramedPhotograph(NamedTuple):
     Attributes:
       name: of its file, or its place among those given.
       jpeg: as preparation would have written it.
-      index: a number from its content, of which its windows are drawn: the same photograph meets
+      image_index: a number from its content, of which its windows are drawn: the same photograph meets
         the same windows in any company.
     """
 
     name: str
     jpeg: bytes
-    index: int
+    image_index: int
 
 
 def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -> FramedPhotograph:
@@ -69,7 +69,7 @@ def photograph_batches(
             for photograph in filled
         ]
         batch = {key: np.stack([view[key] for view in views]) for key in views[0]}
-        batch["index"] = np.array([photograph.index for photograph in filled], np.int32)
+        batch["index"] = np.array([photograph.image_index for photograph in filled], np.int32)
         yield own, batch
 
 

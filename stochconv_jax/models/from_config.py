@@ -93,6 +93,13 @@ def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:
 
 
 def _check_window(config: ConfigDict, backbone: Backbone, output_size: tuple[int, int]) -> None:
+    sides = zip(config.data.high_size, backbone.stem_strides, strict=True)
+    if any(side % stride for side, stride in sides):
+        height, width = config.data.high_size
+        raise InputError(
+            f"data.high_size is {height}x{width}; its sides must be multiples of the stem's "
+            f"strides, {backbone.stem_strides[0]} and {backbone.stem_strides[1]}"
+        )
     window = window_size(output_size, backbone.stem_kernel_size, backbone.stem_strides)
     high, low = config.data.high_size, config.data.low_size
     if window[0] > high[0] or window[1] > high[1]:

@@ -97,7 +97,7 @@ class TwoBranchNetwork(nnx.Module):
         made: dict[str, Any] = {"remat": remat, "dtype": dtype, "rngs": rngs}
         looks: dict[str, Any] = {"output_size": tuple(output_size), "sampler": sampler}
         self.branch_names = _unique(branches)
-        self.branches = nnx.Dict()
+        self.branches: nnx.Dict = nnx.Dict()
         for name, kind in zip(self.branch_names, branches, strict=True):
             self.branches[name] = (
                 GlobalBranch(backbone, stem_features, last, **made)

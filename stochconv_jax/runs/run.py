@@ -40,8 +40,8 @@ IMAGE_COLUMNS = ("id", "label", "group", "split", "sha256")
 class Run:
     """What a run is made with, wherever it is kept.
 
-    Its directory holds config.json, data.json (what identifies its images), images.csv (their names,
-    classes, groups, splits and SHA-256), provenance.json (each start of it) and checkpoints/.
+    Its directory holds config.json, data.json (what identifies its images), images.csv (their
+    names, classes, groups, splits and SHA-256), provenance.json (of each start) and checkpoints/.
 
     Attributes:
       directory: of the run.
@@ -120,7 +120,7 @@ class Run:
     @property
     def framing(self) -> Framing:
         """Crop and size that every photograph is given."""
-        return Framing.from_json(self.data["framing"])
+        return Framing.from_json({"minimum": (1, 1), **self.data["framing"]})
 
     def key(self, purpose: Purpose) -> jax.Array:
         """Returns the run's key for a purpose."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stochconv_jax.data.dataset.records import SomeRecords
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.errors import InputError
 
 
@@ -23,6 +25,7 @@ class Example(NamedTuple):
       group: what must stay in one split.
       split: where the table says.
       known: the rest, such as source, width, height, age, sex and site.
+      sha256: of the photograph's file, or of the record where there is no file.
     """
 
     id: str
@@ -30,23 +33,26 @@ class Example(NamedTuple):
     group: str
     split: str
     known: Mapping[str, str] = types.MappingProxyType({})
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """Images of one size at random access, and what is known of each.
+    """Images framed alike at random access, and what is known of each.
 
     Attributes:
       records: indexable; records[i]["image"] holds the JPEG bytes of image i.
       examples: the table, in the same order.
       classes: names of the classes; with two, the second is the positive one.
       splits: [images] of "train", "validation" or "test".
+      framing: how photographs became the records.
     """
 
     records: Sequence[dict[str, Any]]
     examples: tuple[Example, ...]
     classes: tuple[str, ...]
     splits: np.ndarray
+    framing: Framing
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
@@ -56,17 +62,35 @@ class ImageDataset:
 
     @property
     def num_outputs(self) -> int:
-        """Logits that a network needs: one for two classes, else one a class."""
+        """Logits that a network needs: one for two classes, else one per class."""
         return 1 if len(self.classes) == 2 else len(self.classes)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes the data set this one: images, classes and splits, wherever it is kept."""
+        """What makes the data set this one: pixels, classes and splits, wherever it is kept."""
+        # What is left out because it is small changes no pixel of what is kept.
+        framing = self.framing.to_json()
+        del framing["minimum"]
         rows = [
-            (*example[:2], split) for example, split in zip(self.examples, self.splits, strict=True)
+            (example.id, example.label, str(split), example.sha256)
+            for example, split in zip(self.examples, self.splits, strict=True)
         ]
-        digest = hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
-        return {"images": len(rows), "classes": list(self.classes), "fingerprint": digest[:16]}
+        digest = hashlib.sha256(json.dumps([framing, rows]).encode()).hexdigest()
+        return {
+            "images": len(rows),
+            "classes": list(self.classes),
+            "framing": framing,
+            "fingerprint": digest[:16],
+        }
+
+    def subset(self, places: Sequence[int]) -> "ImageDataset":
+        """Returns the data set of some of the images."""
+        return dataclasses.replace(
+            self,
+            records=SomeRecords(self.records, places),
+            examples=tuple(self.examples[place] for place in places),
+            splits=self.splits[list(places)],
+        )
 
     def indices(self, split: str) -> np.ndarray:
         """int32, the images of "train", "validation", "test" or "all".

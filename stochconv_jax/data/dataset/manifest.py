@@ -31,7 +31,7 @@ class ManifestRow(NamedTuple):
       age: years.
       sex: of the patient.
       site: place on the body.
-      split: train, validation, test, or fold_0, fold_1, ...; "" to draw it at training.
+      split: train, validation or test; or fold_0, fold_1, ... or test; "" to draw it at training.
       kept: "yes" or "no".
       reason: why it was left out, or what is odd about it.
       sha256: of the file.
@@ -65,7 +65,7 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
     """Reads a manifest.
 
     Raises:
-      InputError: it is not one.
+      InputError: it is not one, or an image is neither kept nor left out.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -76,9 +76,13 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
                     f"{path} lacks the columns {', '.join(sorted(missing))}; prepare the images "
                     "again"
                 )
-            return [ManifestRow(*(row[name] for name in ManifestRow._fields)) for row in reader]
+            rows = [ManifestRow(*(row[name] for name in ManifestRow._fields)) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); prepare the images again") from error
+    for row in rows:
+        if row.kept not in ("yes", "no"):
+            raise InputError(f"{path}: {row.id} is kept {row.kept!r}; write yes or no")
+    return rows
 
 
 def fingerprint(kept: Sequence[ManifestRow]) -> str:

@@ -3,9 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from stochconv_jax.data.dataset.image_dataset import (
     Example,
@@ -13,13 +11,21 @@ from stochconv_jax.data.dataset.image_dataset import (
     check_splits,
     order_classes,
 )
-from stochconv_jax.data.dataset.manifest import FILE_NAME, RECORDS, fingerprint, read_manifest
-from stochconv_jax.data.dataset.records import open_records
-from stochconv_jax.data.dataset.splits import FOLD, assign_splits
+from stochconv_jax.data.dataset.manifest import (
+    FILE_NAME,
+    RECORDS,
+    ManifestRow,
+    fingerprint,
+    read_manifest,
+)
+from stochconv_jax.data.dataset.records import SomeRecords, open_records
+from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.errors import InputError
 
 # Columns of the manifest that evaluations are broken down by.
 KNOWN = ("source", "width", "height", "age", "sex", "site")
+LABEL_COLUMNS = ("target", "dx", "dx7")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +37,7 @@ class Opening:
       label_column: of the manifest: target, dx or dx7; images without such a label are left out.
       positive_class: of two classes; "" for the last in order.
       fold: of images that are divided into folds, the one that validates.
-      validation_fraction: of the groups, where the manifest leaves the splits open.
-      test_fraction: likewise.
-      split_seed: likewise.
+      drawing: of the splits, where the manifest leaves them open.
       allow_shared_groups: whether one group may stand in several splits.
     """
 
@@ -41,9 +45,7 @@ class Opening:
     label_column: str = "target"
     positive_class: str = ""
     fold: int = 0
-    validation_fraction: float = 0.2
-    test_fraction: float = 0.0
-    split_seed: int = 0
+    drawing: Drawing = dataclasses.field(default_factory=Drawing)
     allow_shared_groups: bool = False
 
 
@@ -54,74 +56,53 @@ def open_prepared(directory: pathlib.Path, opening: Opening) -> ImageDataset:
       InputError: there is nothing, it is incomplete, its images have another size, or its splits
         cannot be used.
     """
+    images = open_images(directory, opening.label_column)
+    examples, size = images.examples, images.framing.size
+    if size != opening.size:
+        raise InputError(
+            f"the images in {directory} are {size[0]}x{size[1]} and data.high_size is "
+            f"{opening.size[0]}x{opening.size[1]}; set data.high_size or prepare them again"
+        )
+    classes = order_classes({example.label for example in examples}, opening.positive_class)
+    splits = resolve_splits(examples, opening.fold, opening.drawing)
+    check_splits(examples, splits, classes, opening.allow_shared_groups)
+    return ImageDataset(images.records, examples, classes, splits, images.framing)
+
+
+class Images(NamedTuple):
+    """Labelled images of a prepared directory, whatever they are for."""
+
+    records: Sequence[dict[str, Any]]
+    examples: tuple[Example, ...]
+    framing: Framing
+
+
+def open_images(directory: pathlib.Path, label_column: str) -> Images:
+    """Opens the images of a prepared directory that have a label in a column of the manifest.
+
+    Raises:
+      InputError: there is nothing, it is incomplete, or there is no such column.
+    """
     kept = [row for row in read_manifest(directory / FILE_NAME) if row.kept == "yes"]
     found = list((directory / RECORDS).glob(f"*_{fingerprint(kept)}/*"))
     if len(found) != 1:
         raise InputError(
             f"{directory} does not hold the images of its {FILE_NAME}; prepare them again"
         )
-    records, size = open_records(found[0])
-    if size != opening.size:
+    if label_column not in LABEL_COLUMNS:
         raise InputError(
-            f"the images in {directory} are {size[0]}x{size[1]} and data.high_size is "
-            f"{opening.size[0]}x{opening.size[1]}; set data.high_size or prepare them again"
+            f"data.label_column is {label_column!r}; prepared images have "
+            + ", ".join(LABEL_COLUMNS)
         )
-    if opening.label_column not in ("target", "dx", "dx7"):
-        raise InputError(
-            f"data.label_column is {opening.label_column!r}; prepared images have target, dx, dx7"
-        )
-    labelled = [n for n, row in enumerate(kept) if getattr(row, opening.label_column)]
-    examples = tuple(
-        Example(
-            row.id,
-            getattr(row, opening.label_column),
-            row.group,
-            row.split,
-            {name: getattr(row, name) for name in KNOWN},
-        )
-        for row in (kept[n] for n in labelled)
-    )
-    classes = order_classes({example.label for example in examples}, opening.positive_class)
-    splits = _splits(examples, opening)
-    check_splits(examples, splits, classes, opening.allow_shared_groups)
-    return ImageDataset(_Rows(records, labelled), examples, classes, splits)
+    records, framing = open_records(found[0])
+    labelled = [place for place, row in enumerate(kept) if getattr(row, label_column)]
+    examples = tuple(_example(kept[place], label_column) for place in labelled)
+    return Images(SomeRecords(records, labelled), examples, framing)
 
 
-class _Rows(Sequence):
-    """Some rows of the records, in their order."""
-
-    def __init__(self, records: Sequence[dict[str, Any]], rows: list[int]):
-        self.records = records
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.records[self.rows[index]]
-
-
-def _splits(examples: tuple[Example, ...], opening: Opening) -> np.ndarray:
-    splits = np.array([example.split for example in examples])
-    folds = {split for split in splits if split.startswith(FOLD)}
-    if folds:
-        held_out = f"{FOLD}{opening.fold}"
-        if held_out not in folds:
-            raise InputError(
-                f"data.fold is {opening.fold}; the images are divided into {len(folds)} folds"
-            )
-        return np.where(splits == held_out, "validation", "train")
-    if opening.fold:
-        raise InputError(
-            f"data.fold is {opening.fold} and the images are not divided into folds; prepare them "
-            "with --folds, or leave data.fold at 0"
-        )
-    if all(splits):
-        return splits
-    return assign_splits(
-        [example.label for example in examples],
-        [example.group for example in examples],
-        opening.validation_fraction,
-        opening.test_fraction,
-        opening.split_seed,
-    )
+def _example(row: ManifestRow, label_column: str) -> Example:
+    if not row.group:
+        raise InputError(f"{row.id} has no group; write the image's id where it stands alone")
+    known = {name: getattr(row, name) for name in KNOWN}
+    label = getattr(row, label_column)
+    return Example(row.id, label, row.group, row.split, known, row.sha256)

@@ -9,15 +9,43 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from stochconv_jax.data.framing import Framing
+from stochconv_jax.errors import InputError
 
-def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], tuple[int, int]]:
-    """Opens what an `ImageBuilder` wrote: records at random access, and their (height, width)."""
+# Where a data set's metadata says how its images were framed.
+FRAMING = "framing"
+
+
+def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Framing]:
+    """Opens what an `ImageBuilder` wrote: records at random access, and how they were framed.
+
+    Raises:
+      InputError: they do not say how, since an older version wrote them.
+    """
     with quiet():
         builder = tfds.builder_from_directory(str(directory))
         decoders = {"image": tfds.decode.SkipDecoding()}
         records = builder.as_data_source("images", decoders=decoders)
-    height, width, _ = builder.info.features["image"].shape
-    return records, (height, width)
+        metadata = builder.info.metadata or {}
+    if FRAMING not in metadata:
+        raise InputError(
+            f"the images in {directory} were prepared by an older version; prepare them again"
+        )
+    return records, Framing.from_json(metadata[FRAMING])
+
+
+class SomeRecords(Sequence):
+    """Some records of a sequence, in an order of their own."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], places: Sequence[int]):
+        self.records = records
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.records[self.places[index]]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 A batch is a dictionary of
   image_low   uint8 [B, h, w, 3]                the whole image, small
-  image_high  uint8 [B, 2, 2, 3, H/2, W/2]      its polyphase planes (see ops.polyphase)
+  image_high  uint8 [B, 2, 2, 3, H/2, W/2]      the polyphase planes of the large one (see
+                                                ops.polyphase), here with strides of 2
   label       int32 [B]                         the index of the class
   index       int32 [B]                         the image's place in the data set
   mask        bool [B]                          False for the rows that fill up a last batch
@@ -10,7 +11,7 @@ A batch is a dictionary of
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -20,14 +21,14 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.data.pipeline.augment import augment, shrink
-from stochconv_jax.data.pipeline.color import UNCHANGED, ColorAugmentation
+from stochconv_jax.data.pipeline.augment import Transform, transforms_from_config
+from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
+from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.errors import InputError
+from stochconv_jax.keys import Purpose, generator
 from stochconv_jax.ops import polyphase
 
 Batch = dict[str, Any]
-
-STRIDES = (2, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +40,44 @@ class Pipeline:
       low_size: (height, width) of the small image.
       high: whether to lay out the large image; False for networks that do not look at it.
       workers: reader processes; threads of this process where 0.
-      color: changes of colour in training.
+      transforms: what is done to each image in training, one after the other.
       share: (number, count) of processes that train together, on several hosts; each reads every
         count-th row of a batch, beginning with row `number`.
+      strides: (vertical, horizontal) of the large image's planes, each dividing its side.
+      sampler: from the images of the training split (int32) and the seed to the order of each pass.
     """
 
     dataset: ImageDataset
     low_size: tuple[int, int]
     high: bool = True
     workers: int = 0
-    color: ColorAugmentation = UNCHANGED
+    transforms: tuple[Transform, ...] = ()
     share: tuple[int, int] = (0, 1)
+    strides: tuple[int, int] = (2, 2)
+    sampler: Callable[[np.ndarray, int], Sampler] = shuffled
 
     @classmethod
-    def from_config(cls, dataset: ImageDataset, config: ConfigDict, high: bool) -> "Pipeline":
-        """Returns the pipeline of a config's `data` section."""
-        fields = dataclasses.fields(ColorAugmentation)
-        color = ColorAugmentation(**{field.name: config[field.name] for field in fields})
-        return cls(dataset, tuple(config.low_size), high, config.workers, color)
+    def from_config(
+        cls,
+        dataset: ImageDataset,
+        config: ConfigDict,
+        high: bool,
+        strides: tuple[int, int] = (2, 2),
+    ) -> "Pipeline":
+        """Returns the pipeline of a config's `data` section.
+
+        Raises:
+          InputError: the large image is looked at and does not divide by the strides.
+        """
+        size = dataset.framing.size
+        if high and any(side % stride for side, stride in zip(size, strides, strict=True)):
+            raise InputError(
+                f"data.high_size is {size[0]}x{size[1]}; its sides must be multiples of the stem's "
+                f"strides, {strides[0]} and {strides[1]}"
+            )
+        transforms = transforms_from_config(config.augment)
+        low_size = tuple(config.low_size)
+        return cls(dataset, low_size, high, config.workers, transforms, strides=strides)
 
     def training_steps(self, batch_size: int) -> int:
         """Returns the whole batches in one pass over the training split.
@@ -64,7 +85,7 @@ class Pipeline:
         Raises:
           InputError: there is not one.
         """
-        images = len(self.dataset.indices("train"))
+        images = len(self._order(seed=0)(0))
         if images < batch_size:
             raise InputError(
                 f"train.batch_size is {batch_size} and the training split has {images} images; "
@@ -76,24 +97,24 @@ class Pipeline:
         """Yields this process's part of training batches without end, from step `first_step` on.
 
         Each pass visits the images in an order of its own; the view of an image depends on (seed,
-        pass, index of the image) alone, so training continues exactly from any step.
+        pass, index of the image, how often the pass has visited it) alone, so training continues
+        exactly from any step.
+
+        Raises:
+          InputError: a batch does not divide over the processes, or a pass fills none.
         """
-        indices = self.dataset.indices("train")
-
-        def load(position: int, index: np.int32) -> Batch:
-            # Shuffling and mapping see positions that run on over the passes.
-            rng = np.random.default_rng((seed, position // len(indices), int(index)))
-            return self._example(index, rng)
-
-        number, count = self.share
+        _, count = self.share
         if batch_size % count:
             raise InputError(
                 f"train.batch_size is {batch_size}, which does not divide over {count} processes"
             )
-        rows = grain.MapDataset.source(indices).shuffle(seed=seed).map_with_index(load)
-        whole = len(indices) // batch_size * batch_size
-        batches = rows[number:whole:count].batch(batch_size // count).repeat()
-        yield from self._read(batches[first_step:])
+        self.training_steps(batch_size)
+
+        def load(visit: Visit) -> Batch:
+            return self._example(visit.image, generator(seed, Purpose.VIEW, *visit))
+
+        visits = Visits(self._order(seed), batch_size, first_step, self.share)
+        yield from self._read(grain.MapDataset.source(visits).map(load).batch(batch_size // count))
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yields every image of a split exactly once, unaugmented, in the data set's order."""
@@ -103,23 +124,24 @@ class Pipeline:
 
         def load(index: np.int32) -> Batch:
             # A row that fills up the last batch repeats the first image, masked.
-            return {**self._example(max(index, indices[0])), "mask": index >= 0}
+            return {**self._example(int(max(index, indices[0]))), "mask": index >= 0}
 
         yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size))
 
-    def _example(self, index: np.int32, rng: np.random.Generator | None = None) -> Batch:
-        image = decode(self.dataset.records[int(index)]["image"])
+    def _order(self, seed: int) -> Sampler:
+        return self.sampler(self.dataset.indices("train"), seed)
+
+    def _example(self, index: int, rng: np.random.Generator | None = None) -> Batch:
+        image = decode(self.dataset.records[index]["image"])
         if rng is not None:
-            image = self.color(augment(image, rng), rng)
-        example = {
-            "image_low": shrink(image, self.low_size),
+            for transform in self.transforms:
+                image = transform(image, rng)
+        return {
+            **derive_views(image, self.low_size, self.strides if self.high else None),
             "label": self.dataset.labels[index],
             "index": np.int32(index),
             "mask": np.True_,
         }
-        if self.high:
-            example["image_high"] = polyphase(image, STRIDES)
-        return example
 
     def _read(self, batches: grain.MapDataset) -> Iterator[Batch]:
         threads = min(os.cpu_count() or 1, 16)
@@ -134,6 +156,14 @@ class Pipeline:
                 grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
             )
         return iter(reader)
+
+
+def derive_views(
+    image: np.ndarray, low_size: tuple[int, int], strides: tuple[int, int] | None
+) -> Batch:
+    """Returns what a network sees of one image: `image_low`, and with strides `image_high`."""
+    views = {"image_low": shrink(image, low_size)}
+    return views if strides is None else {**views, "image_high": polyphase(image, strides)}
 
 
 def decode(encoded: bytes) -> np.ndarray:

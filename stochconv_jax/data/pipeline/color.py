@@ -1,8 +1,4 @@
-"""Random changes of an image's colours, noise, blur and cutout.
-
-Everything that is linear in the pixel's colour (brightness, contrast, saturation, hue, fancy PCA)
-is one 3x4 matrix, applied once.
-"""
+"""Random changes that are linear in a pixel's colour: one 3x4 matrix, applied once."""
 
 import dataclasses
 import math
@@ -28,8 +24,8 @@ _PRINCIPAL = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ColorAugmentation:
-    """How far images may be changed; 0 leaves them alone.
+class ColorShift:
+    """Brightness, contrast, saturation, hue and fancy PCA; 0 leaves each alone.
 
     Attributes:
       brightness: pixels are multiplied by a factor uniform in 1 +- this.
@@ -37,9 +33,6 @@ class ColorAugmentation:
       saturation: their distance from their own grey, likewise.
       hue: they are turned about the axis of grey by an angle uniform in +- this, turns, 0 to 0.5.
       fancy_pca: standard deviation of the shifts along ImageNet's main colours (published: 0.1).
-      noise: standard deviation of Gaussian noise, in grey levels of 0 to 255.
-      blur: Gaussian blur with a standard deviation uniform in 0 to this, in pixels.
-      cutout: side of one square that is greyed, as a share of the shorter side.
     """
 
     brightness: float = 0.0
@@ -47,24 +40,10 @@ class ColorAugmentation:
     saturation: float = 0.0
     hue: float = 0.0
     fancy_pca: float = 0.0
-    noise: float = 0.0
-    blur: float = 0.0
-    cutout: float = 0.0
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draws and applies every change that is asked for: uint8 [H, W, 3] to the same."""
-        if self.brightness or self.contrast or self.saturation or self.hue or self.fancy_pca:
-            image = cv2.transform(image, self._matrix(image, rng))
-        if self.blur:
-            sigma = rng.uniform(0.0, self.blur)
-            if sigma > 0.1:  # less changes nothing
-                image = cv2.GaussianBlur(image, (0, 0), sigma)
-        if self.noise:
-            grain = rng.standard_normal(image.shape, np.float32) * self.noise
-            image = cv2.add(image, np.rint(grain).astype(np.int16), dtype=cv2.CV_8U)
-        if self.cutout:
-            image = self._cut_out(image, rng)
-        return image
+        """Draws the changes and applies them together: uint8 [H, W, 3] to the same."""
+        return cv2.transform(image, self._matrix(image, rng))
 
     def _matrix(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         factor = 1 + rng.uniform(-1, 1, 3) * [self.brightness, self.contrast, self.saturation]
@@ -81,16 +60,3 @@ class ColorAugmentation:
         mean = float(_GREY @ cv2.mean(image)[:3])
         offset = brightness * (1 - contrast) * mean + shift
         return np.column_stack([linear, offset])
-
-    def _cut_out(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = image.shape[:2]
-        side = round(self.cutout * min(height, width))
-        centre = rng.uniform(size=2) * [height, width]
-        top, left = np.maximum(np.rint(centre - side / 2).astype(int), 0)
-        bottom, right = np.rint(centre + side / 2).astype(int)
-        image = image.copy()
-        image[top:bottom, left:right] = 128
-        return image
-
-
-UNCHANGED = ColorAugmentation()

@@ -3,26 +3,23 @@
 import pathlib
 
 import matplotlib.figure
-from ml_collections import ConfigDict
 
-from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 
 
-def save_pairs(path: pathlib.Path, config: ConfigDict, count: int) -> None:
+def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) -> None:
     """Draws augmented training images, each large one beside the small one made from it.
 
     Args:
       path: PNG to write.
-      config: of the run that they are for.
+      pipeline: of the run that they are for, with large images.
+      seed: of the run.
       count: of images.
 
     Raises:
-      InputError: a field, the table or an image is not usable.
+      InputError: an image is not usable, or there are too few.
     """
-    dataset = load_dataset(config.data)
-    pipeline = Pipeline.from_config(dataset, config.data, high=True)
-    batch = next(pipeline.training_batches(count, config.seed, first_step=0))
+    batch = next(pipeline.training_batches(count, seed, first_step=0))
     planes = batch["image_high"]
     rows, columns, channels, height, width = planes.shape[1:]
     large = planes.transpose(0, 4, 1, 5, 2, 3).reshape(
@@ -31,7 +28,7 @@ def save_pairs(path: pathlib.Path, config: ConfigDict, count: int) -> None:
     figure = matplotlib.figure.Figure(figsize=(2.4 * count, 5.4), layout="constrained")
     axes = figure.subplots(2, count, squeeze=False)
     for column in range(count):
-        example = dataset.examples[batch["index"][column]]
+        example = pipeline.dataset.examples[batch["index"][column]]
         axes[0, column].imshow(large[column])
         axes[1, column].imshow(batch["image_low"][column])
         axes[0, column].set_title(f"{example.id}\nclass {example.label}", fontsize=8)

@@ -13,6 +13,7 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import order_classes
+from stochconv_jax.data.dataset.splits import Drawing
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.isic import read_isic
@@ -105,7 +106,7 @@ def _splitting(options: argparse.Namespace) -> Splitting:
         raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
-    return Splitting(options.split, validation, test, options.folds, options.split_seed)
+    return Splitting(Drawing(validation, test, options.folds, options.split_seed), options.split)
 
 
 def _beam(options: argparse.Namespace) -> dict[str, Any]:
@@ -122,14 +123,17 @@ def _beam(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(words: list[str]) -> None:
-    # It imports what training needs, which takes seconds that preparing need not wait for.
+    # They import what training needs, which takes seconds that preparing need not wait for.
+    from stochconv_jax.data.load import load_dataset
+    from stochconv_jax.data.pipeline.batches import Pipeline
     from stochconv_jax.data.pipeline.contact_sheet import save_pairs
 
     config, workdir = read_flags(words)
     check_limits(config)
     path = pathlib.Path(workdir) / "pairs.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_pairs(path, config, SHOWN)
+    pipeline = Pipeline.from_config(load_dataset(config.data), config.data, high=True)
+    save_pairs(path, pipeline, config.seed, SHOWN)
     print(f"{path} shows {SHOWN} images as training sees them")
 
 
@@ -152,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     folder.add_argument(
         "--split-column",
         default="",
-        help="column of train, validation or test; default: the splits are drawn",
+        help="column of train, validation or test, or of fold_0, fold_1, ... or test; default: "
+        "the splits are drawn",
     )
     folder.set_defaults(tables_only=False)
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
@@ -189,13 +194,24 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default=NEAR,
         help=f"bits of 256 in which images that count as one differ; -1 to look for none ({NEAR})",
     )
-    add("--split", choices=("group", "image"), default="group", help="image leaks; to compare with")
+    add(
+        "--split",
+        choices=("group", "image"),
+        default="group",
+        help="by image leaks, and is there to compare with",
+    )
     share = "share of the groups that %s, stratified by class (%%(default)s)"
-    add("--validation-fraction", type=float, default=0.2, help=share % "validate")
+    add(
+        "--validation-fraction",
+        type=float,
+        default=0.2,
+        help=share % "validate where there are no folds",
+    )
     add("--test-fraction", type=float, default=0.0, help=share % "test")
-    add("--folds", type=int, default=0, help="divide into so many folds instead; 0 for none")
+    said = "divide the groups that do not test into so many folds; training takes data.fold to "
+    add("--folds", type=int, default=0, help=said + "validate; 0 for no folds (%(default)s)")
     add("--split-seed", type=int, default=0, help="of the draw of splits (%(default)s)")
-    add("--processes", type=int, default=os.cpu_count() or 1, help="default: one a core")
+    add("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
     add("--dry-run", action="store_true", help="show the summary and write nothing")
     add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
     add("--beam-options", default="", help="for it, such as project=mine,region=europe-west4")

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from stochconv_jax.data.dataset.splits import SPLITS
+from stochconv_jax.data.dataset.splits import check_given
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
@@ -30,7 +30,7 @@ class FolderTable:
       image_column: file names; their extension may be left out.
       label_column: classes.
       group_column: what must stay within one split; none where "".
-      split_column: train, validation or test; none where "".
+      split_column: train, validation or test; or fold_0, fold_1, ... or test; none where "".
     """
 
     directory: str
@@ -50,18 +50,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
     Raises:
       InputError: the directory or the table is missing, or a column or a split is not usable.
     """
-    root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
-    if not root.is_dir():
-        raise InputError(
-            f"data.directory (prepare: --source) {folder.directory!r} is not a directory; name the "
-            "one of the images"
-        )
-    path = path if path.is_file() else root / folder.table
-    if not path.is_file():
-        raise InputError(
-            f"data.table (prepare: --table) {folder.table!r} is not a file, nor one in "
-            f"{folder.directory}; name the CSV that lists the images"
-        )
+    path = _table_path(folder)
     rows = read_rows(path)
     names = ("image", "label", "group", "split")
     columns = {name: getattr(folder, f"{name}_column") for name in names}
@@ -77,12 +66,10 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             f"the column {group!r} of {path} is empty, so that it groups nothing; name another "
             "or none"
         )
+    if split:
+        check_given([row[columns["image"]] for row in rows], [row[split] for row in rows])
     photographs = []
     for number, row in enumerate(rows, start=2):
-        if split and row[split] not in SPLITS:
-            raise InputError(
-                f"{path}, row {number} has the split {row[split]!r}; use {', '.join(SPLITS)}"
-            )
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
@@ -90,7 +77,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             Photograph(
                 id=name,
                 source=SOURCE,
-                path=_find(root, name),
+                path=_find(pathlib.Path(folder.directory), name),
                 target=row[columns["label"]],
                 group=row[group] if group else "",
                 split=row[split] if split else "",
@@ -101,6 +88,22 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             )
         )
     return photographs
+
+
+def _table_path(folder: FolderTable) -> pathlib.Path:
+    root, path = pathlib.Path(folder.directory), pathlib.Path(folder.table)
+    if not root.is_dir():
+        raise InputError(
+            f"data.directory (prepare: --source) {folder.directory!r} is not a directory; name the "
+            "one of the images"
+        )
+    path = path if path.is_file() else root / folder.table
+    if not path.is_file():
+        raise InputError(
+            f"data.table (prepare: --table) {folder.table!r} is not a file, nor one in "
+            f"{folder.directory}; name the CSV that lists the images"
+        )
+    return path
 
 
 def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:

@@ -8,17 +8,18 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from stochconv_jax.data.dataset.records import quiet
+from stochconv_jax.data.dataset.records import FRAMING, quiet
 from stochconv_jax.errors import InputError
 
 
 class ImageBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes JPEGs with their names, in order; subclasses say which.
 
-    Their config has `size`, the (height, width) of every image.
+    Their config has `framing`, how every image is framed.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    # 2.0.0: the records say how they are framed.
+    VERSION = tfds.core.Version("2.0.0")
 
     def __init__(self, **arguments: Any):
         """Takes TFDS's arguments; ArrayRecord is the format that it writes without TensorFlow."""
@@ -53,14 +54,20 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder):
             ) from error
 
     def _info(self) -> tfds.core.DatasetInfo:
-        shape = (*self.builder_config.size, 3)
+        framing = self.builder_config.framing
+        shape = (*framing.size, 3)
         features = tfds.features.FeaturesDict(
             {
                 "image": tfds.features.Image(shape=shape, encoding_format="jpeg"),
                 "id": tfds.features.Text(),
             }
         )
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=features,
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict({FRAMING: framing.to_json()}),
+        )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         return {"images": self._generate_examples()}

@@ -53,7 +53,7 @@ def inspect_file(path: pathlib.Path) -> Inspection:
         return Inspection(0, 0, "", "", 0.0, f"cannot be read: {error.strerror}")
     digest = hashlib.sha256(encoded).hexdigest()
     try:
-        image, (width, height), form = open_image(encoded, least=16 * HASH_SIDE)
+        image, (width, height), form, converted = open_image(encoded, least=16 * HASH_SIDE)
     except InputError as error:
         return Inspection(0, 0, digest, "", 0.0, str(error))
     grey = image.convert("L")
@@ -62,9 +62,8 @@ def inspect_file(path: pathlib.Path) -> Inspection:
     rim = np.ones(small.shape, bool)
     rim[_RING:-_RING, _RING:-_RING] = False
     border = float(np.mean(small[rim] < _DARK))
-    return Inspection(
-        width, height, digest, likeness, round(border, 4), remark=misnamed(path, form)
-    )
+    remark = "; ".join(filter(None, (misnamed(path, form), converted)))
+    return Inspection(width, height, digest, likeness, round(border, 4), remark=remark)
 
 
 def inspect_files(
@@ -92,7 +91,7 @@ def inspect_files(
         with _appender(kept) as append:
             for path, inspection in results:
                 found[path] = inspection
-                if inspection.sha256:  # what could not be read today may be readable tomorrow
+                if not inspection.problem:  # what cannot be used today may be usable tomorrow
                     append([*keys[path], *inspection])
                 bar.update()
     return found
@@ -137,6 +136,7 @@ def _read(kept: pathlib.Path | None) -> dict[tuple[str, ...], Inspection]:
         tuple(key): Inspection(int(width), int(height), sha256, likeness, float(border), *remarks)
         for *key, width, height, sha256, likeness, border, problem, remark in rows
         for remarks in [(problem, remark)]
+        if not problem
     }
 
 

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
+from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.data.dataset.manifest import (
     FILE_NAME,
     RECORDS,
@@ -17,7 +17,7 @@ from stochconv_jax.data.dataset.manifest import (
     fingerprint,
     write_manifest,
 )
-from stochconv_jax.data.dataset.splits import assign_folds, assign_splits
+from stochconv_jax.data.dataset.splits import Drawing, fill_splits
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, inspect_files
 from stochconv_jax.data.preparation.photograph import Photograph
@@ -35,30 +35,12 @@ class Splitting:
     """How kept images are divided.
 
     Attributes:
+      drawing: of the splits, unless the table gives them.
       by: "group", or "image" as in the published experiment, which leaks.
-      validation_fraction: of the groups, in (0, 1).
-      test_fraction: of the groups, in [0, 1).
-      folds: number of folds instead; 0 for none.
-      seed: of the draw.
     """
 
+    drawing: Drawing = dataclasses.field(default_factory=Drawing)
     by: str = "group"
-    validation_fraction: float = 0.2
-    test_fraction: float = 0.0
-    folds: int = 0
-    seed: int = 0
-
-    def assign(self, labels: Sequence[str], groups: Sequence[str]) -> np.ndarray:
-        """Returns the split of each image, by `groups`.
-
-        Raises:
-          InputError: there are too few groups of a class.
-        """
-        if self.folds:
-            return assign_folds(labels, groups, self.folds, self.seed)
-        return assign_splits(
-            labels, groups, self.validation_fraction, self.test_fraction, self.seed
-        )
 
 
 @contextlib.contextmanager
@@ -130,9 +112,10 @@ def make_plan(
         reasons = ", ".join(sorted({row.reason for row in rows})[:3])
         raise InputError(f"none of the {len(rows)} images can be used: {reasons}")
     kept = [rows[place] for place in places]
-    if splitting is not None and not all(row.split for row in kept):
-        groups = [row.group if splitting.by == "group" else row.id for row in kept]
-        splits = splitting.assign([row.target for row in kept], groups)
+    if splitting is not None:
+        by = "group" if splitting.by == "group" else "id"
+        examples = [Example(row.id, row.target, getattr(row, by), row.split) for row in kept]
+        splits = fill_splits(examples, splitting.drawing)
         for place, split in zip(places, splits, strict=True):
             rows[place] = rows[place]._replace(split=str(split))
     files = [photographs[place].path for place in places]
@@ -165,6 +148,7 @@ def write_prepared(
     PreparedImages(data_dir=str(output), config=config).write(**beam)
     write_manifest(output / FILE_NAME, plan.rows)
     shutil.rmtree(output / "work", ignore_errors=True)
-    for other in (output / RECORDS).iterdir():
-        if other.name != config.name:
+    versions = (output / RECORDS / config.name).iterdir()
+    for other in [*(output / RECORDS).iterdir(), *versions]:
+        if other.name not in (config.name, str(PreparedImages.VERSION)):
             shutil.rmtree(other)

@@ -35,11 +35,6 @@ class PreparedImagesConfig(tfds.core.BuilderConfig):
     processes: int = 1
     with_beam: bool = False
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Returns the (height, width) of every image."""
-        return self.framing.size
-
 
 class PreparedImages(ImageBuilder):
     """Every image of the config, framed.

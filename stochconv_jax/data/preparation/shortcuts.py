@@ -14,7 +14,7 @@ NOTABLE = 0.1
 def shortcut_aucs(
     rows: Sequence[ManifestRow], borders: Mapping[str, float], classes: Sequence[str]
 ) -> dict[str, tuple[float, str]]:
-    """Returns how well each of an image's circumstances alone tells a class.
+    """Returns how well each circumstance of an image, taken alone, tells its class.
 
     The AUC is that of the class against all others; of several classes, of the one that is told
     best. Words such as the source count as the share of the class among their images, which

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stochconv_jax.data.dataset.image_dataset import shared_groups
+from stochconv_jax.data.dataset.image_dataset import Example, shared_groups
 from stochconv_jax.data.dataset.manifest import ManifestRow
-from stochconv_jax.data.dataset.splits import FOLD
+from stochconv_jax.data.dataset.splits import resolve_splits
 from stochconv_jax.data.preparation.preparation import Plan, Splitting
 from stochconv_jax.data.preparation.selection import base_id
 from stochconv_jax.data.preparation.shortcuts import NOTABLE, shortcut_aucs
@@ -44,7 +44,7 @@ def summarize(plan: Plan, classes: Sequence[str], splitting: Splitting, seconds:
         _groups(kept, splitting),
         _contradictions(plan.rows),
         _shortcuts(plan, classes),
-        f"{seconds:.1f} s, {1e3 * seconds / len(plan.rows):.1f} ms an image.",
+        f"{seconds:.1f} s, {1e3 * seconds / len(plan.rows):.1f} ms per image.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -123,13 +123,11 @@ def _groups(kept: Sequence[ManifestRow], splitting: Splitting) -> str:
             "refused unless data.allow_shared_groups is set."
         )
     elif any(row.split for row in kept) and several:
-        images = [str(number) for number in range(len(kept))]
+        alone = [Example(row.id, row.target, str(place), "") for place, row in enumerate(kept)]
         try:
-            by_image = splitting.assign([row.target for row in kept], images)
+            by_image = resolve_splits(alone, fold=0, drawing=splitting.drawing)
         except InputError:  # too few images of a class to divide otherwise than the table does
             return text
-        if splitting.folds:
-            by_image = np.where(by_image == f"{FOLD}0", "validation", "train")
         would = set(shared_groups(groups, by_image))
         held = [g for g, split in zip(groups, by_image, strict=True) if split != "train"]
         share = np.mean([group in would for group in held])

@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stochconv_jax.data.dataset.image_dataset import Example
-from stochconv_jax.data.framing import encode_jpeg
+from stochconv_jax.data.framing import Framing, encode_jpeg
 from stochconv_jax.data.preparation.image_builder import ImageBuilder
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 
@@ -28,6 +28,11 @@ class SyntheticLesionsConfig(tfds.core.BuilderConfig):
 
     def __post_init__(self) -> None:
         self.name = f"size{self.size[0]}_count{self.count}_seed{self.seed}"
+
+    @property
+    def framing(self) -> Framing:
+        """Returns how lesions are framed: whole."""
+        return Framing(self.size, minimum=(1, 1))
 
     @property
     def examples(self) -> tuple[Example, ...]:

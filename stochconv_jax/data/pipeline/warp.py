@@ -1,0 +1,110 @@
+"""One random view of an image: crop, rotation and flips in a single interpolation.
+
+A view is a 3x3 matrix from places in the view, (x, y, 1) in pixels from its middle, to pixels of
+the image; each part of a warp draws from the generator and changes the view.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+# Grain's workers are the parallelism; OpenCV's own threads would fight with them.
+cv2.setNumThreads(0)
+
+# From a view, the image's (width, height) and the randomness to a view.
+Geometry = Callable[[np.ndarray, tuple[int, int], np.random.Generator], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """A part of the image at any place, resized to the whole.
+
+    Attributes:
+      area: least and largest share of the image's area, in (0, 1].
+      aspect: least and largest width by height, relative to the image's; uniform in its logarithm.
+    """
+
+    area: tuple[float, float] = (0.6, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view of the part alone."""
+        width, height = size
+        area = rng.uniform(*self.area) * height * width
+        low, high = self.aspect
+        aspect = math.exp(rng.uniform(math.log(low), math.log(high))) * width / height
+        sides = np.minimum([math.sqrt(area * aspect), math.sqrt(area / aspect)], size)
+        centre = sides / 2 + rng.uniform(size=2) * (size - sides)
+        matrix = np.diag([*(sides / size), 1.0])
+        matrix[:2, 2] = centre - np.array(size) / 2
+        return view @ matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation:
+    """A rotation about the view's middle, uniform in +- `degrees`."""
+
+    degrees: float = 180.0
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view turned."""
+        limit = math.radians(self.degrees)
+        angle = rng.uniform(-limit, limit)
+        cosine, sine = math.cos(angle), math.sin(angle)
+        return view @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Flips:
+    """Left for right and top for bottom, each with probability 1/2."""
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view mirrored about its middle, along the image's axes."""
+        flipped = view.copy()
+        flipped[:2, :2] *= rng.choice([-1, 1], size=2)[:, None]
+        return flipped
+
+
+@dataclasses.dataclass(frozen=True)
+class Warp:
+    """Resamples an image once, as all of its geometry together says.
+
+    What the view sees outside the image is the image mirrored.
+
+    Attributes:
+      geometry: the parts, in the order in which they draw.
+
+    Source of crop, rotation and flips: Reekie 2021, section 4.1.6.
+    """
+
+    geometry: tuple[Geometry, ...] = (Crop(), Rotation(), Flips())
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draws one view of an image: uint8 [H, W, 3] to the same."""
+        height, width = image.shape[:2]
+        # Pixel centres lie at whole numbers, so the middle lies half a pixel before W / 2.
+        middle = np.array([width - 1, height - 1]) / 2
+        view = np.eye(3)
+        view[:2, 2] = middle
+        for part in self.geometry:
+            view = part(view, (width, height), rng)
+        to_source = view[:2].copy()
+        to_source[:, 2] -= to_source[:, :2] @ middle
+        # OpenCV warps four channels nearly twice as fast as three.
+        warped = cv2.warpAffine(
+            cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
+            to_source,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
