@@ -46,10 +46,15 @@ def image_keys(key: jax.Array, image_index: jax.Array) -> jax.Array:
 
 
 def pinned(key: jax.Array) -> jax.Array:
-    """Returns the key itself, or what it becomes in `IMPLEMENTATION`."""
+    """Returns the key itself, or what it becomes in `IMPLEMENTATION`, the same on any device."""
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)
-    if str(jax.random.key_impl(key)) == IMPLEMENTATION:
+        data = key
+    elif str(jax.random.key_impl(key)) == IMPLEMENTATION:
         return key
-    data = jax.random.bits(key, (2,), jnp.uint32)
-    return jax.random.wrap_key_data(data, impl=IMPLEMENTATION)
+    else:
+        data = jax.random.key_data(key)
+    # By its words, not by a draw: what "rbg" draws depends on the device and on vmap.
+    pinned_key = jax.random.wrap_key_data(data[:2], impl=IMPLEMENTATION)
+    for word in range(2, data.shape[0]):
+        pinned_key = jax.random.fold_in(pinned_key, data[word])
+    return pinned_key

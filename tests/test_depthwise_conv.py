@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from four_devices import assert_gradients_equal_one_devices
 from jax import lax
 
 from stochconv_jax.ops import depthwise_conv
@@ -74,10 +75,29 @@ def test_bfloat16_keeps_its_dtype_and_sums_in_float32():
         assert error < 2.0**-9
 
 
-def test_the_cpu_gets_the_fast_form():
-    x, kernel = jnp.ones((1, 9, 9, 2)), jnp.ones((3, 3, 1, 2))
-    fast = "conv_general_dilated" not in str(jax.make_jaxpr(depthwise_conv)(x, kernel))
-    assert fast == (jax.default_backend() == "cpu")
+@pytest.mark.parametrize(("platform", "convolutions"), [("cpu", 0), ("cuda", 3), ("tpu", 3)])
+def test_the_form_is_that_of_the_platform_it_is_lowered_for(platform, convolutions):
+    def gradients(x, kernel):
+        return jax.grad(lambda *args: jnp.sin(depthwise_conv(*args)).sum(), (0, 1))(x, kernel)
+
+    export = jax.export.export(jax.jit(gradients), platforms=[platform])
+    text = export(jnp.ones((1, 9, 9, 2)), jnp.ones((3, 3, 1, 2))).mlir_module()
+    assert text.count("stablehlo.convolution") == convolutions
+    assert ("feature_group_count = 2" in text) == (convolutions > 0)
+    assert ("stablehlo.while" in text) == (convolutions == 0)
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+@pytest.mark.parametrize("method", ["shifted", "grouped", "auto"])
+def test_gradients_over_four_devices_equal_one_devices(method, check_vma):
+    keys = jax.random.split(jax.random.key(0))
+    x, kernel = jax.random.normal(keys[0], (4, 9, 9, 6)), jax.random.normal(keys[1], (3, 3, 1, 6))
+    assert_gradients_equal_one_devices(
+        lambda kernel, x: jnp.sin(depthwise_conv(x, kernel, (2, 2), method=method)).sum(),
+        kernel,
+        x,
+        check_vma=check_vma,
+    )
 
 
 def test_what_would_go_wrong_in_silence_is_refused():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from four_devices import assert_gradients_equal_one_devices
 from jax import lax
 
 from stochconv_jax.ops import patch_conv
@@ -39,10 +40,27 @@ def test_equals_xlas_convolution_with_gradients(size, kernel_size, strides, meth
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_the_cpu_gets_the_fast_form():
-    form = jax.make_jaxpr(functools.partial(patch_conv, strides=(2, 2)))
-    fast = "conv_general_dilated" not in str(form(jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 3, 4))))
-    assert fast == (jax.default_backend() == "cpu")
+@pytest.mark.parametrize(("platform", "convolutions"), [("cpu", 0), ("cuda", 3), ("tpu", 3)])
+def test_the_form_is_that_of_the_platform_it_is_lowered_for(platform, convolutions):
+    def gradients(x, kernel):
+        return jax.grad(lambda *args: jnp.sin(patch_conv(*args, (2, 2))).sum(), (0, 1))(x, kernel)
+
+    export = jax.export.export(jax.jit(gradients), platforms=[platform])
+    text = export(jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 3, 4))).mlir_module()
+    assert text.count("stablehlo.convolution") == convolutions
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+@pytest.mark.parametrize("method", ["patches", "conv", "auto"])
+def test_gradients_over_four_devices_equal_one_devices(method, check_vma):
+    keys = jax.random.split(jax.random.key(0))
+    x, kernel = jax.random.normal(keys[0], (4, 9, 9, 3)), jax.random.normal(keys[1], (3, 3, 3, 5))
+    assert_gradients_equal_one_devices(
+        lambda kernel, x: jnp.sin(patch_conv(x, kernel, (2, 2), method=method)).sum(),
+        kernel,
+        x,
+        check_vma=check_vma,
+    )
 
 
 def test_a_kernel_for_other_channels_is_refused():

@@ -2,10 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from four_devices import assert_gradients_equal_one_devices
 from jax.test_util import check_grads
 
 from benchmarks.readable_stochastic_conv import readable_stochastic_conv
 from stochconv_jax.ops import (
+    image_size_of,
+    images_from_planes,
+    planes_shape,
     polyphase,
     sample_windows,
     stochastic_conv,
@@ -155,6 +159,32 @@ def test_batched_form_for_accelerators_equals_the_cpus_loop(name):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(("platform", "loops"), [("cpu", True), ("cuda", False), ("tpu", False)])
+def test_images_are_looped_over_where_it_is_lowered_for_the_cpu(platform, loops):
+    images, kernel, corners, *geometry = make_case("paper", np.uint8)
+
+    def squares(kernel):
+        return (stochastic_conv(images, kernel, corners, *geometry) ** 2).sum()
+
+    for function in (squares, jax.grad(squares)):
+        text = jax.export.export(jax.jit(function), platforms=[platform])(kernel).mlir_module()
+        assert ("stablehlo.while" in text) == loops
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+@pytest.mark.parametrize("method", ["loop", "batched", "auto"])
+def test_gradients_over_four_devices_equal_one_devices(method, check_vma):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(4, 12, 14, 3)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, 3, 4)).astype(np.float32)
+    corners = sample_windows(jax.random.key(1), 4, 2, (12, 14), (7, 9))
+
+    def loss(kernel, images, corners):
+        return jnp.sin(stochastic_conv(images, kernel, corners, (3, 4), method=method)).sum()
+
+    assert_gradients_equal_one_devices(loss, kernel, images, corners, check_vma=check_vma)
+
+
 @pytest.mark.parametrize("what", ["forward", "kernel", "images"])
 def test_nothing_of_the_windows_size_is_in_memory(what):
     planes = jnp.zeros((4, 2, 2, 3, 128, 128), jnp.float32 if what == "images" else jnp.uint8)
@@ -190,6 +220,36 @@ def test_polyphase_holds_every_stride_th_pixel_in_numpy_and_jax():
     on_device = polyphase(jnp.asarray(images), (2, 3))
     assert isinstance(on_device, jax.Array)
     np.testing.assert_array_equal(on_device, planes)
+
+
+@pytest.mark.parametrize("as_array", [np.asarray, jnp.asarray])
+def test_planes_become_the_images_that_they_were(as_array):
+    images = as_array(np.arange(2 * 8 * 12 * 3).reshape(2, 8, 12, 3).astype(np.uint16))
+    planes = polyphase(images, (2, 3))
+    assert planes.shape == (2, *planes_shape((8, 12), (2, 3)))
+    assert image_size_of(planes) == image_size_of(images) == (8, 12)
+    assert isinstance(images_from_planes(planes), type(images))
+    np.testing.assert_array_equal(images_from_planes(planes), images)
+    np.testing.assert_array_equal(images_from_planes(planes[0]), images[0])
+
+
+def test_an_array_that_is_neither_images_nor_planes_is_refused():
+    with pytest.raises(ValueError, match=r"the array is \(8, 12, 3\); expected images"):
+        image_size_of(np.zeros((8, 12, 3)))
+
+
+def test_planes_know_their_strides():
+    images, kernel, corners, output_size, _ = make_case("paper")
+    planes = polyphase(images[:, 1:], (4, 2))
+    given, known = (
+        stochastic_conv_polyphase(planes, kernel, corners // 2, output_size, *strides)
+        for strides in (((4, 2),), ())
+    )
+    np.testing.assert_array_equal(given, known)
+    with pytest.raises(ValueError, match=r"planes are .*; expected \[B, 2, 2, C, h, w\]"):
+        stochastic_conv_polyphase(planes, kernel, corners, output_size, (2, 2))
+    with pytest.raises(ValueError, match=r"expected \[B, sh, sw, C, h, w\]"):
+        stochastic_conv_polyphase(images, kernel, corners, output_size)
 
 
 def test_shapes_that_do_not_fit_are_refused_by_name():

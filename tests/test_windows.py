@@ -54,6 +54,33 @@ def test_an_images_windows_depend_on_its_index_and_not_on_its_batch():
     assert not (whole[0] == whole[1]).all()
 
 
+def raw_key(implementation):
+    with jax.default_prng_impl(implementation):
+        return jax.random.PRNGKey(3)
+
+
+@pytest.mark.parametrize("per_image", [True, False])
+@pytest.mark.parametrize(
+    "make_key", [lambda: jax.random.key(3, impl="rbg"), lambda: raw_key("rbg")]
+)
+def test_whatever_the_key_an_images_windows_do_not_depend_on_its_batch(make_key, per_image):
+    key = make_key()
+    with jax.default_prng_impl("rbg"):
+        few, many = (
+            np.array(sample_windows(key, batch, 6, (64, 64), (15, 15), per_image, "independent", i))
+            for batch, i in ((3, jnp.array([4, 5, 6])), (8, jnp.arange(8)))
+        )
+    np.testing.assert_array_equal(few[1], many[5])
+    assert (few[0] == few[1]).all() != per_image
+
+
+def test_threefry_keys_draw_the_corners_that_they_always_drew():
+    corners = sample_windows(jax.random.key(3), 2, 2, (64, 64), (15, 15))
+    shared = sample_windows(jax.random.key(3), 2, 2, (64, 64), (15, 15), per_image=False)
+    assert corners.tolist() == [[[2, 15], [10, 20]], [[41, 40], [36, 45]]]
+    assert shared.tolist() == [[[45, 39], [5, 4]]] * 2
+
+
 def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(ValueError, match="225x225 pixels does not fit into an image of 224x300"):
         sample_windows(jax.random.key(0), 1, 1, (224, 300), (225, 225))

@@ -23,8 +23,8 @@ class FramedPhotograph(NamedTuple):
     Attributes:
       name: of its file, or its place among those given.
       jpeg: as preparation would have written it.
-      image_index: a number from its content, of which its windows are drawn: the same photograph meets
-        the same windows in any company.
+      image_index: a number from its content, of which its windows are drawn: the same photograph
+        meets the same windows in any company.
     """
 
     name: str

@@ -72,7 +72,6 @@ def make_predict(model: TwoBranchNetwork, mesh: Mesh, draws: int) -> Predict:
             mesh=mesh,
             in_specs=(copied, divided, copied),
             out_specs=divided,
-            check_vma=False,
         )
     )
 

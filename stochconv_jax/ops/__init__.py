@@ -2,14 +2,21 @@
 
 from stochconv_jax.ops.depthwise_conv import depthwise_conv
 from stochconv_jax.ops.patch_conv import patch_conv
-from stochconv_jax.ops.polyphase import image_size_of, polyphase
+from stochconv_jax.ops.polyphase import (
+    image_size_of,
+    images_from_planes,
+    planes_shape,
+    polyphase,
+)
 from stochconv_jax.ops.stochastic_conv import stochastic_conv, stochastic_conv_polyphase
 from stochconv_jax.ops.windows import sample_windows, window_size
 
 __all__ = [
     "depthwise_conv",
     "image_size_of",
+    "images_from_planes",
     "patch_conv",
+    "planes_shape",
     "polyphase",
     "sample_windows",
     "stochastic_conv",

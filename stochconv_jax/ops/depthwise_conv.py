@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from stochconv_jax.ops.method import choose_method
+from stochconv_jax.ops.method import Platform, platform_of, run_form
+from stochconv_jax.ops.varying import vary_alike
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-# Rows a pass of the kernel gradient's loop, so that an accumulator is read once for several.
+# Rows per pass of the kernel gradient's loop, so that an accumulator is read once for several.
 _ROWS = 4
 
 
-class _Geometry(NamedTuple):
+class _Form(NamedTuple):
+    platform: Platform
     strides: tuple[int, int]
     padding: tuple[tuple[int, int], tuple[int, int]]
 
@@ -29,8 +31,8 @@ def depthwise_conv(
 ) -> jax.Array:
     """Convolves every channel with its own kernel.
 
-    The same numbers as `lax.conv_general_dilated(..., feature_group_count=C)`, forward and
-    gradients; in the user's own `shard_map` the form for the CPU needs `check_vma=False`.
+    The same numbers as `lax.conv_general_dilated(..., feature_group_count=C)`. Differentiable in
+    reverse mode.
 
     Args:
       x: [B, H, W, C], float.
@@ -39,8 +41,8 @@ def depthwise_conv(
       padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "VALID", or
         ((top, bottom), (left, right)).
       method: "grouped" is XLA's grouped convolution; "shifted" a sum of shifted copies with
-        gradients of its own, many times faster on the CPU; "auto" takes "shifted" where the CPU is
-        JAX's default back end and "grouped" elsewhere.
+        gradients of its own, many times faster on the CPU; "auto" takes "shifted" where the
+        program is lowered for the CPU and "grouped" elsewhere.
 
     Returns:
       [B, oh, ow, C].
@@ -53,39 +55,65 @@ def depthwise_conv(
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, 1, {x.shape[-1]}]")
     if x.dtype != kernel.dtype:
         raise ValueError(f"x is {x.dtype} and kernel {kernel.dtype}; convert one of them")
-    method = choose_method(method, cpu="shifted", elsewhere="grouped")
+    platform = platform_of(method, cpu="shifted", elsewhere="grouped")
     pads = (
         lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
         if isinstance(padding, str)
         else padding
     )
     (top, bottom), (left, right) = pads
-    geometry = _Geometry(strides, ((top, bottom), (left, right)))
+    form = _Form(platform, strides, ((top, bottom), (left, right)))
     if x.shape[1] + top + bottom < kernel.shape[0] or x.shape[2] + left + right < kernel.shape[1]:
         raise ValueError(f"kernel {kernel.shape[:2]} is larger than the padded image of {x.shape}")
-    if method == "shifted":
-        return _shifted_conv(geometry, x, kernel)
+    return _conv(form, *vary_alike(x, kernel))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _conv(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    shifted, grouped = functools.partial(_shifted, form), functools.partial(_grouped, form)
+    return run_form(form.platform, shifted, grouped, x, kernel)
+
+
+def _forward(
+    form: _Form, x: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _conv(form, x, kernel), (x, kernel)
+
+
+def _backward(
+    form: _Form, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    shifted = functools.partial(_shifted_gradients, form)
+    grouped = functools.partial(_grouped_gradients, form)
+    return run_form(form.platform, shifted, grouped, *residuals, cotangent)
+
+
+_conv.defvjp(_forward, _backward)
+
+
+def _grouped(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
-        geometry.strides,
-        geometry.padding,
+        form.strides,
+        form.padding,
         dimension_numbers=_DIMENSIONS,
         feature_group_count=x.shape[-1],
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _shifted_conv(geometry: _Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _forward(geometry, x, kernel)[0]
+def _grouped_gradients(
+    form: _Form, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x_gradient, kernel_gradient = jax.vjp(functools.partial(_grouped, form), x, kernel)[1](
+        cotangent
+    )
+    return x_gradient, kernel_gradient
 
 
-def _forward(
-    geometry: _Geometry, x: jax.Array, kernel: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    # The barrier keeps XLA from reading the middle taps off x, computing x a second time for them.
-    padded = lax.optimization_barrier(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0))))
-    rows, columns = geometry.strides
+def _shifted(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    padded = _pad(form, x)
+    rows, columns = form.strides
     height = (padded.shape[1] - kernel.shape[0]) // rows + 1
     width = (padded.shape[2] - kernel.shape[1]) // columns + 1
     dtype = _sum_dtype(x)
@@ -95,37 +123,38 @@ def _forward(
         vertical = slice(i, i + (height - 1) * rows + 1, rows)
         horizontal = slice(j, j + (width - 1) * columns + 1, columns)
         total += padded[:, vertical, horizontal].astype(dtype) * weights[i, j, 0]
-    # The padded copy is made in any case; kept, it spares the gradient a second one.
-    return total.astype(x.dtype), (padded, kernel)
+    return total.astype(x.dtype)
+
+
+def _shifted_gradients(
+    form: _Form, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return (
+        _input_gradient(form, x.shape, kernel, cotangent),
+        _kernel_gradient(form, _pad(form, x), kernel, cotangent),
+    )
+
+
+def _pad(form: _Form, x: jax.Array) -> jax.Array:
+    # The barrier keeps XLA from reading the middle taps off x, computing x a second time for them.
+    return lax.optimization_barrier(jnp.pad(x, ((0, 0), *form.padding, (0, 0))))
 
 
 def _sum_dtype(x: jax.Array) -> jnp.dtype:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _backward(
-    geometry: _Geometry, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    padded, kernel = residuals
-    return (
-        _input_gradient(geometry, padded.shape, kernel, cotangent),
-        _kernel_gradient(geometry, padded, kernel, cotangent),
-    )
-
-
-_shifted_conv.defvjp(_forward, _backward)
-
-
 def _input_gradient(
-    geometry: _Geometry, padded: tuple[int, ...], kernel: jax.Array, cotangent: jax.Array
+    form: _Form, shape: tuple[int, ...], kernel: jax.Array, cotangent: jax.Array
 ) -> jax.Array:
     """Computes every stride-th row and column of the gradient by itself, then interleaves them.
 
     Input row r + s * q met tap i of output row q + (r + top - i) / s, where that is whole; so each
     phase r is a stride 1 convolution of the cotangent.
     """
-    (rows, columns), ((top, bottom), (left, right)) = geometry
-    size = (padded[1] - top - bottom, padded[2] - left - right)
+    rows, columns = form.strides
+    (top, _), (left, _) = form.padding
+    size = (shape[1], shape[2])
     count = (-(-size[0] // rows), -(-size[1] // columns))
     vertical = [_phase(phase + top, kernel.shape[0], rows) for phase in range(rows)]
     horizontal = [_phase(phase + left, kernel.shape[1], columns) for phase in range(columns)]
@@ -182,12 +211,15 @@ def _pad_to_reach(
 
 
 def _kernel_gradient(
-    geometry: _Geometry, padded: jax.Array, kernel: jax.Array, cotangent: jax.Array
+    form: _Form, padded: jax.Array, kernel: jax.Array, cotangent: jax.Array
 ) -> jax.Array:
-    """Sums products a few rows at a time, an accumulator a tap: XLA:CPU's reduction is scalar."""
+    """Sums products a few rows at a time, each tap in its own accumulator.
+
+    XLA:CPU's own reduction is scalar.
+    """
     taps = list(np.ndindex(*kernel.shape[:2]))
     batch, height, width, channels = cotangent.shape
-    rows, columns = geometry.strides
+    rows, columns = form.strides
     span = (width - 1) * columns + 1
     dtype = _sum_dtype(cotangent)
     step_rows = max(number for number in range(1, _ROWS + 1) if height % number == 0)
@@ -207,7 +239,7 @@ def _kernel_gradient(
             sums.append(total)
         return tuple(sums)
 
-    zeros = (jnp.zeros((width, channels), dtype),) * len(taps)
+    zeros = (jnp.zeros_like(cotangent, dtype, shape=(width, channels)),) * len(taps)
     totals = lax.fori_loop(0, batch * height // step_rows, add_rows, zeros)
     gradient = jnp.stack([total.sum(axis=0) for total in totals])
     return gradient.reshape(kernel.shape).astype(kernel.dtype)

@@ -1,11 +1,16 @@
 """A convolution with few input channels, as a network's first layer is."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from stochconv_jax.ops.method import choose_method
+from stochconv_jax.ops.method import platform_of, run_form
+from stochconv_jax.ops.varying import vary_alike
+
+_Pads = tuple[tuple[int, int], ...]
 
 
 def patch_conv(
@@ -21,8 +26,8 @@ def patch_conv(
       strides: (vertical, horizontal).
       method: "conv" is XLA's convolution; "patches" lays the kh * kw * C values that each output
         meets side by side and multiplies them with the kernel as a matrix, about twice as fast on
-        the CPU, the gradient in the kernel above all; "auto" takes "patches" where the CPU is JAX's
-        default back end and "conv" elsewhere.
+        the CPU, the gradient in the kernel above all; "auto" takes "patches" where
+        the program is lowered for the CPU and "conv" elsewhere.
 
     Returns:
       [B, oh, ow, K].
@@ -32,12 +37,19 @@ def patch_conv(
     """
     if kernel.ndim != 4 or kernel.shape[2] != x.shape[-1]:
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]}, K]")
-    method = choose_method(method, cpu="patches", elsewhere="conv")
+    platform = platform_of(method, cpu="patches", elsewhere="conv")
     pads = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
-    if method == "conv":
-        return lax.conv_general_dilated(
-            x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+    patches, conv = (functools.partial(form, strides, tuple(pads)) for form in (_patches, _conv))
+    return run_form(platform, patches, conv, *vary_alike(x, kernel))
+
+
+def _conv(strides: tuple[int, int], pads: _Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _patches(strides: tuple[int, int], pads: _Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
     height, width = (-(-size // stride) for size, stride in zip(x.shape[1:3], strides, strict=True))
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     bottom, right = (height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1

@@ -14,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from stochconv_jax.ops.method import choose_method
+from stochconv_jax.ops.method import Platform, platform_of, run_form
 from stochconv_jax.ops.polyphase import polyphase
+from stochconv_jax.ops.varying import vary_alike
 
 
 class _Form(NamedTuple):
     output_size: tuple[int, int]
     strides: tuple[int, int]
-    loop: bool
+    platform: Platform
 
 
 def stochastic_conv(
@@ -38,8 +39,7 @@ def stochastic_conv(
         images[b, row + y * strides[0] + i, column + x * strides[1] + j, c] * kernel[i, j, c, k]
     where (row, column) = corners[b, k // (K // G)].
 
-    Differentiable (in reverse mode) in `kernel` and, where they are floating point, in `images`; in
-    the user's own `shard_map` the form for the CPU needs `check_vma=False`.
+    Differentiable (in reverse mode) in `kernel` and, where they are floating point, in `images`.
 
     Args:
       images: [B, H, W, C], any float dtype or uint8.
@@ -64,7 +64,7 @@ def stochastic_conv(
     )
     images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)))
     planes = polyphase(images, strides)
-    return stochastic_conv_polyphase(planes, kernel, corners, output_size, strides, method)
+    return stochastic_conv_polyphase(planes, kernel, corners, output_size, method=method)
 
 
 def stochastic_conv_polyphase(
@@ -72,22 +72,22 @@ def stochastic_conv_polyphase(
     kernel: jax.Array,
     corners: jax.Array,
     output_size: tuple[int, int],
-    strides: tuple[int, int] = (2, 2),
+    strides: tuple[int, int] | None = None,
     method: str = "auto",
 ) -> jax.Array:
-    """Is `stochastic_conv` on images already split by `polyphase`, the fast form.
+    """Does what `stochastic_conv` does, on images already split by `polyphase`: the fast way.
 
     Args:
-      planes: [B, strides[0], strides[1], C, H / strides[0], W / strides[1]], float or uint8.
+      planes: [B, sh, sw, C, H / sh, W / sw], float or uint8; the strides are (sh, sw).
       kernel: [kh, kw, C, K].
       corners: int [B, G, 2] in pixels of the whole image.
       output_size: (oh, ow).
-      strides: (vertical, horizontal), as given to `polyphase`.
+      strides: None, or (vertical, horizontal), which must be those of the planes.
       method: "loop" takes one image after the other (for the gradients also one kernel after the
-        other), "batched" all at once; "auto" takes "loop"
-        where the CPU is JAX's default back end (there XLA would fuse the output's transposition
-        into the gathers of the batched form, which makes it four times slower) and "batched"
-        elsewhere (a loop would starve an accelerator). The numbers are the same to rounding.
+        other), "batched" all at once; "auto" takes "loop" where the program is lowered for the CPU
+        (there XLA would fuse the output's transposition into the gathers of the batched form, which
+        makes it four times slower) and "batched" elsewhere (a loop would starve an accelerator).
+        The numbers are the same to rounding.
 
     Returns:
       [B, oh, ow, K] in the kernel's dtype.
@@ -97,19 +97,21 @@ def stochastic_conv_polyphase(
     """
     planes, kernel, corners = map(jnp.asarray, (planes, kernel, corners))
     _check_shapes(planes.shape, kernel.shape, corners.shape, strides)
-    loop = choose_method(method, cpu="loop", elsewhere="batched") == "loop"
+    platform = platform_of(method, cpu="loop", elsewhere="batched")
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
-    return _conv(_Form(output_size, strides, loop), planes, kernel, corners)
+    form = _Form(output_size, (planes.shape[1], planes.shape[2]), platform)
+    return _conv(form, *vary_alike(planes, kernel, corners))
 
 
 def _check_shapes(
     planes: tuple[int, ...],
     kernel: tuple[int, ...],
     corners: tuple[int, ...],
-    strides: tuple[int, ...],
+    strides: tuple[int, int] | None,
 ) -> None:
-    if len(planes) != 6 or planes[1:3] != strides:
-        raise ValueError(f"planes are {planes}; expected [B, {strides[0]}, {strides[1]}, C, h, w]")
+    rows, columns = strides or ("sh", "sw")
+    if len(planes) != 6 or (strides is not None and planes[1:3] != tuple(strides)):
+        raise ValueError(f"planes are {planes}; expected [B, {rows}, {columns}, C, h, w]")
     if len(kernel) != 4 or kernel[2] != planes[3]:
         raise ValueError(f"kernel is {kernel}; expected [kh, kw, {planes[3]}, K]")
     if len(corners) != 3 or corners[0] != planes[0] or corners[2] != 2:
@@ -122,6 +124,18 @@ def _check_shapes(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conv(form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array) -> jax.Array:
+    return _run(_output, form, planes, kernel, corners)
+
+
+def _run(function: Callable[..., jax.Array], form: _Form, *operands: jax.Array) -> jax.Array:
+    """Calls function(loop, form, *operands) with the loop over images or without."""
+    looped, batched = (functools.partial(function, loop, form) for loop in (True, False))
+    return run_form(form.platform, looped, batched, *operands)
+
+
+def _output(
+    loop: bool, form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array
+) -> jax.Array:
     def of_image(planes: jax.Array, corners: jax.Array) -> jax.Array:
         def of_kernel(weights: jax.Array, corner: jax.Array) -> jax.Array:
             total = jnp.zeros(form.output_size, jnp.float32)
@@ -131,7 +145,7 @@ def _conv(form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array)
 
         return jax.vmap(of_kernel, (-1, 0))(kernel.astype(jnp.float32), corners)
 
-    outputs = _map(form.loop, of_image, planes, corners)
+    outputs = _map(loop, of_image, planes, corners)
     return jnp.moveaxis(outputs, 1, -1).astype(kernel.dtype)
 
 
@@ -147,11 +161,11 @@ def _conv_backward(
     planes, kernel, corners = residuals
     cotangent = jnp.moveaxis(cotangent.astype(jnp.float32), -1, 1)
     planes_gradient = (
-        _planes_gradient(form, planes, kernel, corners, cotangent)
+        _run(_planes_gradient, form, planes, kernel, corners, cotangent)
         if jnp.issubdtype(planes.dtype, jnp.floating)
         else np.zeros(planes.shape, jax.dtypes.float0)
     )
-    kernel_gradient = _kernel_gradient(form, planes, kernel, corners, cotangent)
+    kernel_gradient = _run(_kernel_gradient, form, planes, kernel, corners, cotangent)
     return planes_gradient, kernel_gradient, np.zeros(corners.shape, jax.dtypes.float0)
 
 
@@ -159,26 +173,36 @@ _conv.defvjp(_conv_forward, _conv_backward)
 
 
 def _kernel_gradient(
-    form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array, cotangent: jax.Array
+    loop: bool,
+    form: _Form,
+    planes: jax.Array,
+    kernel: jax.Array,
+    corners: jax.Array,
+    cotangent: jax.Array,
 ) -> jax.Array:
     def product(block: jax.Array, outer: jax.Array) -> jax.Array:
         # XLA:CPU's fused sum is scalar, its dot product is not; elsewhere the sum is fused with
         # the gather, where a dot product would have the block copied first.
-        return jnp.vdot(block, outer) if form.loop else (block * outer).sum()
+        return jnp.vdot(block, outer) if loop else (block * outer).sum()
 
     def of_image(planes: jax.Array, corners: jax.Array, cotangent: jax.Array) -> jax.Array:
         def of_kernel(corner: jax.Array, outer: jax.Array) -> jax.Array:
             taps = _taps(form, kernel.shape, corner)
             return jnp.stack([product(_block(form, planes, start), outer) for _, start in taps])
 
-        return _map(form.loop, of_kernel, corners, cotangent)
+        return _map(loop, of_kernel, corners, cotangent)
 
-    gradient = _map(form.loop, of_image, planes, corners, cotangent).sum(axis=0)
+    gradient = _map(loop, of_image, planes, corners, cotangent).sum(axis=0)
     return gradient.T.reshape(kernel.shape).astype(kernel.dtype)
 
 
 def _planes_gradient(
-    form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array, cotangent: jax.Array
+    loop: bool,
+    form: _Form,
+    planes: jax.Array,
+    kernel: jax.Array,
+    corners: jax.Array,
+    cotangent: jax.Array,
 ) -> jax.Array:
     weights = kernel.astype(jnp.float32)
 
@@ -189,11 +213,10 @@ def _planes_gradient(
                 gradient = lax.dynamic_update_slice(gradient, block[None, None, None], start)
             return gradient
 
-        return lax.fori_loop(
-            0, kernel.shape[-1], add_kernel, jnp.zeros(planes.shape[1:], jnp.float32)
-        )
+        zeros = jnp.zeros_like(cotangent, shape=planes.shape[1:])
+        return lax.fori_loop(0, kernel.shape[-1], add_kernel, zeros)
 
-    return _map(form.loop, of_image, corners, cotangent).astype(planes.dtype)
+    return _map(loop, of_image, corners, cotangent).astype(planes.dtype)
 
 
 def _taps(

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from stochconv_jax.keys import image_keys, pinned
+
 AXES = ("independent", "diagonal")
 
 
@@ -35,10 +37,10 @@ def sample_windows(
     """Draws the top-left corners of random windows, uniform over every position that fits.
 
     Args:
-      key: the random key. The same key and image index give the same corners, whatever the batch
-        around them.
+      key: the random key, of any implementation. The same key and image index give the same
+        corners, whatever the batch around them.
       batch: number of images.
-      windows: windows an image (the number of kernels, for the paper's layer).
+      windows: windows per image (the number of kernels, for the paper's layer).
       image_size: (height, width) of the images, in pixels.
       window_size: (height, width) of a window, in pixels; see `window_size`.
       per_image: False draws the windows once for the whole batch: the paper's published shortcut.
@@ -62,11 +64,11 @@ def sample_windows(
             f"{image_size[0]}x{image_size[1]}; use larger images or a smaller output"
         )
     if not per_image:
-        corners = _corners(key, windows, spans, axes)
+        corners = _corners(pinned(key), windows, spans, axes)
         return jnp.broadcast_to(corners, (batch, windows, 2))
     if image_index is None:
         image_index = jnp.arange(batch)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, image_index)
+    keys = image_keys(key, image_index)
     return jax.vmap(lambda image_key: _corners(image_key, windows, spans, axes))(keys)
 
 

@@ -5,6 +5,7 @@ import pathlib
 import matplotlib.figure
 
 from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.ops import images_from_planes
 
 
 def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) -> None:
@@ -20,11 +21,7 @@ def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) ->
       InputError: an image is not usable, or there are too few.
     """
     batch = next(pipeline.training_batches(count, seed, first_step=0))
-    planes = batch["image_high"]
-    rows, columns, channels, height, width = planes.shape[1:]
-    large = planes.transpose(0, 4, 1, 5, 2, 3).reshape(
-        count, height * rows, width * columns, channels
-    )
+    large = images_from_planes(batch["image_high"])
     figure = matplotlib.figure.Figure(figsize=(2.4 * count, 5.4), layout="constrained")
     axes = figure.subplots(2, count, squeeze=False)
     for column in range(count):
