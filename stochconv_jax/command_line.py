@@ -28,7 +28,7 @@ class Command(NamedTuple):
 
 
 def run(
-    function: Callable[..., None], usage: str, options: Mapping[str, str] | None = None
+    function: Callable[..., None], usage: str = "", options: Mapping[str, str] | None = None
 ) -> None:
     """Calls `function(config, workdir, **options)` as the command line says.
 
