@@ -1,7 +1,9 @@
-"""Four CPU devices and a compilation cache for the whole suite."""
+"""Four CPU devices and a compilation cache for the whole suite; one tiny run to look at."""
 
 import os
 import pathlib
+
+import pytest
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
     " --xla_force_host_platform_device_count=4"
@@ -11,3 +13,22 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Where the synthetic lesions of tiny runs are kept."""
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture(scope="session")
+def straight(tmp_path_factory, prepared):
+    """A run of two epochs without interruption."""
+    # Not before the environment is set.
+    from support import SMALL, command, run_here
+
+    from stochconv_jax.training.loop import train
+
+    workdir = tmp_path_factory.mktemp("straight")
+    run_here(train, command("quickstart.py", workdir, prepared, **SMALL))
+    return workdir

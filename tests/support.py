@@ -82,3 +82,9 @@ def abstract(backbone="efficientnet_b0", **arguments):
 def count_parameters(model):
     """Returns the trainable parameters."""
     return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def cells(table):
+    """Returns the cells of a table in Markdown, however it is padded."""
+    rows = [line.strip("| ").split("|") for line in table.strip().splitlines()]
+    return tuple(tuple(cell.strip().replace("---", "").strip("-") for cell in row) for row in rows)

@@ -4,20 +4,10 @@ import numpy as np
 import pytest
 from flax import nnx
 from parity import keras_twin
+from support import abstract, count_parameters
 
-from stochconv_jax.models import BACKBONES, TwoBranchNetwork, create_model
+from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.models.mbconv import MBConv, batch_norm
-
-
-def count_parameters(model):
-    return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-
-
-def abstract(backbone="efficientnet_b0", **arguments):
-    return nnx.eval_shape(
-        lambda: TwoBranchNetwork(BACKBONES[backbone], rngs=nnx.Rngs(0), **arguments)
-    )
-
 
 # Trainable parameters with 1,000 classes, as the official implementation prints them.
 OFFICIAL = {

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from sklearn import metrics as sklearn_metrics
-from stochconv_jax.evaluation.sample_curve import sample_counts, sample_curve
 
 from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.evaluation import metrics
@@ -13,11 +13,13 @@ from stochconv_jax.evaluation.deferral import (
     doubts,
     risk_coverage,
 )
+from stochconv_jax.evaluation.draw_curve import draw_counts, draw_curve
 from stochconv_jax.evaluation.metrics import log_loss, roc_auc
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
 from stochconv_jax.inference.predict import Predictions
+from stochconv_jax.inference.probabilities import class_probabilities
 
 
 def two_classes(positive):
@@ -29,30 +31,57 @@ def test_auc_is_the_share_of_ordered_pairs():
     labels, scores = np.arange(60) % 2, rng.random((60, 1)).round(1)
     positive, negative = scores[labels == 1], scores[labels == 0].T
     expected = ((positive > negative) + 0.5 * (positive == negative)).mean()
-    assert roc_auc(labels, scores) == pytest.approx(expected)
+    assert roc_auc(labels, two_classes(scores[:, 0])) == pytest.approx(expected)
 
 
 def test_auc_of_several_classes_is_the_mean_of_one_against_the_rest():
     labels = np.arange(30) % 3
     scores = np.random.default_rng(0).dirichlet([1, 1, 1], 30)
-    expected = np.mean([roc_auc(labels == k, scores[:, [k]]) for k in range(3)])
+    expected = np.mean([sklearn_metrics.roc_auc_score(labels == k, scores[:, k]) for k in range(3)])
     assert roc_auc(labels, scores) == pytest.approx(expected)
     assert math.isnan(roc_auc(labels[labels < 2], scores[labels < 2]))
 
 
-def predictions_of(labels, samples):
-    return Predictions(np.arange(len(labels)), labels, samples)
+def test_no_rank_is_lost_where_logits_are_large():
+    """In float32 the sigmoid of 17 and more is 1, and all such images would tie."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    logits = (20 + labels + rng.normal(0, 1.2, 400)).astype(np.float32)
+    expected = sklearn_metrics.roc_auc_score(labels, logits)
+    predictions = Predictions(np.arange(400), labels, logits[:, None, None])
+    assert predictions.probabilities.dtype == np.float64
+    assert roc_auc(labels, predictions.probabilities.mean(axis=1)) == pytest.approx(expected)
+    flipped = predictions._replace(labels=1 - labels, logits=-predictions.logits)
+    assert roc_auc(flipped.labels, flipped.probabilities.mean(axis=1)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("value", [17.0, 50.0, -50.0])
+def test_a_sure_error_costs_what_its_logit_says(value):
+    scores = class_probabilities(np.array([[value]], np.float32))
+    assert log_loss(np.array([int(value < 0)]), scores) == pytest.approx(abs(value))
+
+
+def test_probabilities_of_several_classes_are_their_softmax():
+    logits = np.array([[[30.0, 0.0, -400.0]]], np.float32)
+    probabilities = class_probabilities(logits)
+    assert probabilities.sum() == pytest.approx(1, abs=1e-15)
+    assert probabilities[0, 0, 1] == pytest.approx(np.exp(-30), rel=1e-9)
+    assert log_loss(np.array([2]), probabilities[0]) == pytest.approx(430)
+
+
+def predictions_of(labels, probabilities):
+    return Predictions(np.arange(len(labels)), labels, logit(probabilities))
 
 
 def test_summary_of_a_worked_example():
     labels = np.array([1, 0, 1, 0])
-    samples = np.array([[0.9, 0.7], [0.4, 0.0], [0.3, 0.3], [0.1, 0.3]])[..., None]
+    draws = np.array([[0.9, 0.7], [0.4, 0.0], [0.3, 0.3], [0.1, 0.3]])[..., None]
     examples = [Example(str(number), "ba"[label], "", "") for number, label in enumerate(labels)]
-    summary = summarize(predictions_of(labels, samples), examples, ("b", "a"), None, 20)
+    summary = summarize(predictions_of(labels, draws), examples, ("b", "a"), None, 20)
     mean = np.array([0.8, 0.2, 0.3, 0.2])
-    assert (summary["images"], summary["groups"], summary["samples"]) == (4, 4, 2)
+    assert (summary["images"], summary["groups"], summary["draws"]) == (4, 4, 2)
     assert summary["roc_auc"] == 1.0
-    assert summary["roc_auc_of_one_sample"] == pytest.approx((0.75 + 0.875) / 2)
+    assert summary["roc_auc_of_one_draw"] == pytest.approx((0.75 + 0.875) / 2)
     assert summary["brier_score"] == pytest.approx(((mean - labels) ** 2).mean())
     assert summary["log_loss"] == pytest.approx(-np.log([0.8, 0.8, 0.3, 0.8]).mean())
     assert summary["balanced_accuracy"] == pytest.approx(0.75)
@@ -100,7 +129,7 @@ def test_kappa_of_grades_weighs_far_errors_more():
     labels = np.arange(30) % 3
     near, far = np.eye(3)[(labels > 0) * 1], np.eye(3)[np.where(labels == 0, 2, labels)]
     kappas = [
-        metrics.figures(labels, scores, scores.argmax(axis=1), ordered=True)[
+        metrics.compute_metrics(labels, scores, scores.argmax(axis=1), ordered=True)[
             "quadratic_weighted_kappa"
         ]
         for scores in (np.eye(3)[labels], near, far)
@@ -136,8 +165,8 @@ def test_risk_and_coverage_of_a_worked_example():
 
 
 def test_what_is_deferred_is_the_most_doubtful():
-    samples = two_classes(np.array([[0.9, 0.9], [0.9, 0.1], [0.2, 0.2], [0.1, 0.1]]))
-    measures = doubts(samples)
+    draws = two_classes(np.array([[0.9, 0.9], [0.9, 0.1], [0.2, 0.2], [0.1, 0.1]]))
+    measures = doubts(draws)
     assert measures["spread"].argmax() == 1
     assert measures["confidence"].argmax() == 1
     labels = np.array([1, 0, 0, 0])
@@ -145,21 +174,21 @@ def test_what_is_deferred_is_the_most_doubtful():
     kept = {row["deferred"]: row for row in rows if row["doubt"] == "spread"}
     assert kept[0.0]["specificity"] == pytest.approx(2 / 3)
     assert (kept[0.3]["images_left"], kept[0.3]["specificity"]) == (3, 1.0)
-    assert "spread" not in doubts(samples[:, :1])
+    assert "spread" not in doubts(draws[:, :1])
 
 
 def test_averaging_draws_of_pure_noise_gains_what_it_should():
     rng = np.random.default_rng(0)
     labels = np.arange(400) % 2
     draws = 1 / (1 + np.exp(-(labels[:, None] - 0.5 + 2 * rng.normal(size=(400, 12)))))
-    rows = sample_curve(labels, two_classes(draws), np.arange(400), 100)
-    assert [row["samples"] for row in rows] == sample_counts(12) == [1, 2, 4, 8, 12]
+    rows = draw_curve(labels, two_classes(draws), np.arange(400), 100)
+    assert [row["draws"] for row in rows] == draw_counts(12) == [1, 2, 4, 8, 12]
     areas = [row["roc_auc"] for row in rows]
     assert areas == sorted(areas)
     assert rows[0]["gain_interval"] == (0, 0)
     assert rows[-1]["gain_interval"][0] > 0
     assert rows[0]["roc_auc"] == pytest.approx(
-        np.mean([roc_auc(labels, draws[:, [draw]]) for draw in range(12)])
+        np.mean([roc_auc(labels, two_classes(draws[:, draw])) for draw in range(12)])
     )
     for row in rows:
         assert row["brier_score_interval"][0] < row["brier_score"] < row["brier_score_interval"][1]
@@ -188,5 +217,5 @@ def test_subgroups_are_told_apart_by_what_is_known():
 
 
 def test_a_sure_negative_counts_as_sure_where_the_threshold_is_low():
-    samples = two_classes(np.array([[0.001], [0.03], [0.08]]))
-    assert doubts(samples, threshold=0.04)["confidence"].argmin() == 0
+    draws = two_classes(np.array([[0.001], [0.03], [0.08]]))
+    assert doubts(draws, threshold=0.04)["confidence"].argmin() == 0

@@ -8,6 +8,7 @@ from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.framing import Framing, encode_jpeg
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.errors import InputError
 from stochconv_jax.inference.predict import make_predict, predict_all
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.runs.devices import make_mesh
@@ -46,15 +47,15 @@ def shrunk(images):
     return np.stack([shrink(image, (32, 32)) for image in images])
 
 
-def predict(model, dataset, batch_size, devices=1, samples=3):
+def predict(model, dataset, batch_size, devices=1, draws=3):
     mesh = make_mesh(devices)
     state = tuple(nnx.state(model, nnx.Param, nnx.BatchStat))
     batches = Pipeline(dataset, (32, 32)).evaluation_batches("validation", batch_size)
-    return predict_all(make_predict(model, mesh, samples), state, batches, KEY)
+    return predict_all(make_predict(model, mesh, draws), state, batches, KEY)
 
 
 @pytest.mark.parametrize("join", ["stem", "head"])
-def test_samples_are_whole_passes_with_other_windows(dataset, join):
+def test_draws_are_whole_passes_with_other_windows(dataset, join):
     """The global branch is computed once, which must change nothing."""
     model = make_model(join=join)
     predictions = predict(model, dataset, batch_size=9)
@@ -62,17 +63,13 @@ def test_samples_are_whole_passes_with_other_windows(dataset, join):
 
     @nnx.jit
     def whole_pass(model, batch, key):
-        corners = model.sample_windows(key, batch["image_high"], batch["index"])
-        features = [
-            model.branch_features(number, batch["image_low"], batch["image_high"], corners)
-            for number in range(2)
-        ]
-        return jax.nn.softmax(model.classify(features))
+        return model(batch["image_low"], batch["image_high"], key, batch["index"])
 
-    for sample in range(3):
-        expected = whole_pass(model, batch, jax.random.fold_in(KEY, sample))
-        np.testing.assert_allclose(predictions.samples[:, sample], expected, rtol=1e-4, atol=1e-6)
-    assert (np.ptp(predictions.samples, axis=1) > 1e-4).any()
+    for draw in range(3):
+        expected = whole_pass(model, batch, jax.random.fold_in(KEY, draw))
+        np.testing.assert_allclose(predictions.logits[:, draw], expected, rtol=1e-4, atol=1e-4)
+    assert predictions.logits.dtype == np.float32
+    assert (np.ptp(predictions.logits, axis=1) > 1e-4).any()
 
 
 @pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (8, 2), (12, 4)])
@@ -82,22 +79,29 @@ def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, bat
     actual = predict(model, dataset, batch_size, devices)
     np.testing.assert_array_equal(actual.indices, np.arange(1, 10))
     np.testing.assert_array_equal(actual.labels, np.arange(1, 10) % 3)
-    np.testing.assert_allclose(actual.samples, expected.samples, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(actual.logits, expected.logits, rtol=1e-4, atol=1e-4)
 
 
 def test_evaluation_repeats_to_the_bit(dataset):
     model = make_model(join="stem")
     first, again = predict(model, dataset, 4), predict(model, dataset, 4)
-    np.testing.assert_array_equal(first.samples, again.samples)
+    np.testing.assert_array_equal(first.logits, again.logits)
 
 
-def test_rematerialisation_is_for_training_and_changes_no_prediction(dataset):
+def test_remat_is_for_training_and_changes_no_prediction(dataset):
     plain, thrifty = (make_model(join="stem", remat=value) for value in (False, True))
-    expected, actual = (predict(model, dataset, 9, samples=2) for model in (plain, thrifty))
-    np.testing.assert_allclose(actual.samples, expected.samples, rtol=1e-4, atol=1e-6)
+    expected, actual = (predict(model, dataset, 9, draws=2) for model in (plain, thrifty))
+    np.testing.assert_allclose(actual.logits, expected.logits, rtol=1e-4, atol=1e-4)
 
 
-def test_a_network_without_a_stochastic_branch_has_one_sample(dataset):
-    predictions = predict(make_model(branches=("global",)), dataset, 9, samples=5)
-    assert predictions.samples.shape == (9, 1, 3)
-    np.testing.assert_allclose(predictions.samples.sum(axis=-1), 1, rtol=1e-5)
+def test_a_network_without_a_stochastic_branch_has_one_draw(dataset):
+    predictions = predict(make_model(branches=("global",)), dataset, 9, draws=5)
+    assert predictions.logits.shape == (9, 1, 3)
+    np.testing.assert_allclose(predictions.probabilities.sum(axis=-1), 1, rtol=1e-12)
+
+
+def test_predictions_that_are_not_finite_are_told_in_a_sentence(dataset):
+    model = make_model(branches=("global",))
+    model.classifier.bias[...] = np.array([np.nan, 0, 0], np.float32)
+    with pytest.raises(InputError, match="predictions are NaN or infinite"):
+        predict(model, dataset, 9)

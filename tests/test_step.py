@@ -3,7 +3,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from test_efficientnet import abstract
+from support import abstract
 
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase

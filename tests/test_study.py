@@ -7,7 +7,7 @@ import sys
 
 import jax
 import pytest
-from test_training import ROOT, SMALL
+from support import ROOT, SMALL
 
 from stochconv_jax.command_line import read_flags, run
 from stochconv_jax.errors import InputError
@@ -48,14 +48,14 @@ def test_a_study_makes_what_is_missing_or_changed_and_nothing_else(arguments, tm
 
     first = metrics()
     assert "epoch 1/1" in capsys.readouterr().out
-    found = (first["split"], first["epochs"], first["images"], first["samples"])
+    found = (first["split"], first["epochs"], first["images"], first["draws"])
     assert found == ("test", 1, 12, 3)
     assert len(first["thresholds"]) == 3
     cost = read(directory / "cost.json")
     assert all(cost[name] > 0 for name in ("parameters", "gigaflops", "step_megabytes"))
     assert metrics() == first
     assert "epoch " not in capsys.readouterr().out
-    assert metrics("--config.base.eval.samples=2")["samples"] == 2
+    assert metrics("--config.base.eval.samples=2")["draws"] == 2
     assert "epoch 1" not in capsys.readouterr().out
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -12,52 +11,10 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
 
-from stochconv_jax.command_line import read_flags, run
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.training.loop import train
-
-ROOT = pathlib.Path(__file__).parents[1]
-SMALL = {
-    "data.high_size": "(128, 128)",
-    "data.low_size": "(32, 32)",
-    "data.synthetic_count": "40",
-    "model.join": "stem",
-    "train.batch_size": "8",
-    "eval.batch_size": "8",
-    "eval.resamples": "20",
-    "train.epochs": "2",
-}
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
-    return tmp_path_factory.mktemp("prepared")
-
-
-def command(config, workdir, prepared, **fields):
-    """Returns the arguments of a program."""
-    fields = {"data.prepared_directory": str(prepared)} | fields
-    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
-    return [f"--config={ROOT / 'configs' / config}", f"--workdir={workdir}", *overrides]
-
-
-def run_here(function, arguments):
-    """Runs a program in this process, as `command_line.run` does but for its handling of errors."""
-    function(*read_flags(["program", *arguments]))
-
-
-@pytest.fixture(scope="session")
-def straight(tmp_path_factory, prepared):
-    """A run of two epochs without interruption."""
-    workdir = tmp_path_factory.mktemp("straight")
-    run_here(train, command("quickstart.py", workdir, prepared, **SMALL))
-    return workdir
-
-
-def read_rows(workdir):
-    with (workdir / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def without_times(rows):
@@ -65,7 +22,7 @@ def without_times(rows):
 
 
 def test_training_leaves_what_the_contract_names(straight):
-    rows = read_rows(straight)
+    rows = read_rows(straight / "metrics.csv")
     assert list(rows[0]) == [
         "epoch",
         "train_loss",
@@ -98,13 +55,13 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, t
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = len(read_rows(tmp_path))
+    done = len(read_rows(tmp_path / "metrics.csv"))
     epochs = str(max(done + 1, 2))
     fields = SMALL | {"train.epochs": epochs}
     run_here(train, command("quickstart.py", tmp_path, prepared, **fields))
-    rows = read_rows(tmp_path)
+    rows = read_rows(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, int(epochs) + 1)]
-    assert without_times(rows[:2]) == without_times(read_rows(straight))
+    assert without_times(rows[:2]) == without_times(read_rows(straight / "metrics.csv"))
 
 
 def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight, capsys):
@@ -121,7 +78,7 @@ def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight
     assert [row["id"] for row in rows] == [f"lesion_{number:06d}" for number in range(40)]
     assert {row["label"] for row in rows} == {"benign", "malignant"}
     metrics = json.loads((straight / "eval" / "metrics.json").read_text())
-    assert (metrics["images"], metrics["samples"], metrics["split"]) == (40, 3, "all")
+    assert (metrics["images"], metrics["draws"], metrics["split"]) == (40, 3, "all")
     report = (straight / "eval" / "report.html").read_text()
     assert "data:image/png;base64," in report
     assert "http" not in report
@@ -139,7 +96,7 @@ def test_a_run_can_be_evaluated_on_another_number_of_devices(prepared, straight)
     )
     assert done.returncode == 0, done.stderr
     metrics = json.loads((straight / "eval" / "metrics.json").read_text())
-    best = max(float(row["val_auc"]) for row in read_rows(straight))
+    best = max(float(row["val_auc"]) for row in read_rows(straight / "metrics.csv"))
     assert (metrics["images"], metrics["split"]) == (8, "validation")
     assert metrics["roc_auc"] == pytest.approx(best, abs=0.4)
 
@@ -205,17 +162,6 @@ BAD_COMMANDS = {
 }
 
 
-def complain(monkeypatch, capsys, function, arguments):
-    """Runs a program that must stop with one sentence and exit code 2; returns the sentence."""
-    monkeypatch.setattr(sys, "argv", ["program", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        run(function)
-    assert stopped.value.code == 2
-    error = capsys.readouterr().err
-    assert error.count("error: ") == 1
-    return error
-
-
 @pytest.mark.parametrize("name", BAD_COMMANDS)
 def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     monkeypatch, capsys, prepared, straight, tmp_path, name
@@ -240,11 +186,6 @@ BAD_FOLDERS = {
     ),
     "missing class": (None, {"data.table": "missing.csv"}, "the validation split has no image of"),
 }
-
-
-def noise_image(seed):
-    noise = np.random.default_rng(seed).integers(0, 256, (140, 140, 3))
-    return Image.fromarray(noise.astype(np.uint8))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_efficientnet import abstract, count_parameters
+from support import abstract, count_parameters
 
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase

@@ -207,7 +207,9 @@ def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
     with np.load(directory / "logits.npz") as file:
         draws = class_probabilities(file["logits"])[order]
     if not np.isfinite(draws).all():
-        raise InputError(f"{directory / 'logits.npz'} holds NaN or infinite; run eval.py again")
+        raise InputError(
+            f"{directory / 'logits.npz'} holds NaN or infinite logits; run eval.py again"
+        )
     return Judged(
         tuple(row["id"] for row in rows),
         tuple(groups[row["id"]] for row in rows),

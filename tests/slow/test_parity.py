@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from parity import keras_twin
-from test_efficientnet import OFFICIAL, abstract, count_parameters
+from support import abstract, count_parameters
+from test_efficientnet import OFFICIAL
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

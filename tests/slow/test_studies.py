@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from test_training import ROOT, SMALL
+from support import ROOT, SMALL
 
 MODELS = """
 from configs import base

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_training import ROOT, SMALL
+from support import ROOT, SMALL
 
 COPIED = ("stochconv_jax", "configs", "pyproject.toml", "README.md", "LICENSE")
 
