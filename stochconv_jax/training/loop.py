@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from stochconv_jax.atomic_write import atomic_write
@@ -78,7 +79,8 @@ def train(config: ConfigDict, workdir: str) -> None:
             print(f"continuing after epoch {done}", flush=True)
         batches = run.pipeline.training_batches(config.train.batch_size, config.seed, progress.step)
         for epoch in range(done + 1, config.train.epochs + 1):
-            state, row = run.epoch(epoch, state, progress.step, batches)
+            validation_loss = progress.history[-1]["val_loss"] if progress.history else math.inf
+            state, row = run.epoch(epoch, state, progress.step, batches, validation_loss)
             progress = Progress(progress.step + run.steps, [*progress.history, row])
             model = (state.parameters, state.batch_stats)
             checkpoints.save(model, state.optimizer, progress, row["val_auc"])
@@ -129,9 +131,18 @@ class _Run:
         return jax.device_put(state, replicated(self.mesh)), progress
 
     def epoch(
-        self, epoch: int, state: TrainState, first_step: int, batches: Iterator[Batch]
+        self,
+        epoch: int,
+        state: TrainState,
+        first_step: int,
+        batches: Iterator[Batch],
+        validation_loss: float,
     ) -> tuple[TrainState, dict[str, float]]:
-        """Trains and validates once; returns the new state and the epoch's row of metrics."""
+        """Trains and validates once; returns the new state and the epoch's row of metrics.
+
+        `validation_loss` is the epoch's before, infinite where there is none.
+        """
+        plateau_value = np.nan_to_num(np.float32(validation_loss), nan=np.inf, posinf=np.inf)
         start = time.perf_counter()
         self.compiling = 0.0
         steps: list[tuple[StepMetrics, np.ndarray]] = []
@@ -146,9 +157,11 @@ class _Run:
                 batch = next(batches)
                 key = jax.random.fold_in(self.train_key, step)
                 if self.compiled is None:
-                    self.compiled = self.train_step.lower(state, batch, key).compile()
+                    self.compiled = self.train_step.lower(
+                        state, batch, key, plateau_value
+                    ).compile()
                     self.compiling = time.perf_counter() - start
-                state, metrics = self.compiled(state, batch, key)
+                state, metrics = self.compiled(state, batch, key, plateau_value)
                 steps.append((metrics, batch["label"]))
                 # One step late, so that the device works while the next batch is read.
                 for late, _ in steps[len(losses) : -1]:
@@ -163,7 +176,8 @@ class _Run:
         timed = self.steps - 1 if after_first else self.steps
         speed = timed * images / (time.perf_counter() - (after_first or start))
         validation_loss, validation_auc = self._validate(state)
-        seen = np.concatenate([np.asarray(metrics.probabilities) for metrics, _ in steps])
+        logits = np.concatenate([np.asarray(metrics.logits, np.float64) for metrics, _ in steps])
+        seen = expit(logits) if logits.shape[-1] == 1 else softmax(logits, axis=-1)
         return state, {
             "epoch": epoch,
             "train_loss": float(np.mean(losses)),
