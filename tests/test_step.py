@@ -7,7 +7,7 @@ from support import abstract
 
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase
-from stochconv_jax.runs.devices import make_mesh
+from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.training.step import create_state, cross_entropy, make_train_step
 
 
@@ -43,9 +43,9 @@ def train_on(devices, steps=2, **arguments):
     losses = []
     for number in range(steps):
         key = jax.random.fold_in(jax.random.key(3), number)
-        state, metrics = step(state, make_batch(number), key)
+        state, metrics = step(state, make_batch(number), key, np.float32(np.inf))
         losses.append(float(metrics.loss))
-    return state, losses, np.array(metrics.probabilities)
+    return state, losses, np.array(metrics.logits)
 
 
 def test_four_devices_make_the_same_step_as_one(on_one_device):
@@ -64,6 +64,26 @@ def test_four_devices_make_the_same_step_as_one(on_one_device):
         jax.tree.leaves(one.batch_stats), jax.tree.leaves(four.batch_stats), strict=True
     ):
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_the_callers_model_is_left_as_it_was():
+    model = make_model()
+    make_train_step(model, optax.sgd(0.05), make_mesh(2))
+    batch = make_batch(0)
+    logits = model(batch["image_low"], batch["image_high"], jax.random.key(0), train=True)
+    assert np.isfinite(logits).all()
+
+
+def test_the_rate_falls_when_the_validation_loss_does_not():
+    model, mesh = make_model(), make_mesh(1)
+    plateau = optax.contrib.reduce_on_plateau(factor=0.1, patience=1)
+    optimizer = optax.chain(optax.sgd(0.05), plateau)
+    state = jax.device_put(create_state(model, optimizer), replicated(mesh))
+    step, scales = make_train_step(model, optimizer, mesh), []
+    for validation_loss in (0.7, 0.5, 0.5, 0.5):
+        state, _ = step(state, make_batch(0), jax.random.key(0), np.float32(validation_loss))
+        scales.append(float(state.optimizer[1].scale))
+    assert scales == pytest.approx([1, 1, 0.1, 0.01])
 
 
 def test_rematerialising_changes_nothing_but_the_memory(on_one_device):
