@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from stochconv_jax.data.pipeline.augment import shrink
+from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 from stochconv_jax.ops import sample_windows, window_size
 
