@@ -1,14 +1,13 @@
-"""Tables in Markdown."""
+"""Tables in Markdown that also read well on a terminal."""
 
 from collections.abc import Iterable, Sequence
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Returns a table in Markdown, its columns padded so that it can be read on a terminal too."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
-    lines = [cells[0], ["-" * width for width in widths], *cells[1:]]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
-    )
+def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Returns a table in Markdown, its columns padded to equal widths, without a last newline."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    # A rule of Markdown has three dashes.
+    widths = [max(3, *(len(cell) for cell in column)) for column in zip(*cells, strict=True)]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    padded.insert(1, ["-" * width for width in widths])
+    return "\n".join(f"| {' | '.join(row)} |" for row in padded)

@@ -85,6 +85,6 @@ def count_parameters(model):
 
 
 def cells(table):
-    """Returns the cells of a table in Markdown, however it is padded."""
-    rows = [line.strip("| ").split("|") for line in table.strip().splitlines()]
-    return tuple(tuple(cell.strip().replace("---", "").strip("-") for cell in row) for row in rows)
+    """Returns the cells of a table in Markdown, whatever its spaces and the length of its rule."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return [row for row in rows if not set("".join(row)) <= {"-"}]

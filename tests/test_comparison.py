@@ -8,12 +8,13 @@ import re
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import logit
+from scipy.special import expit
 from support import cells
 
 from stochconv_jax.evidence.compare import main
 from stochconv_jax.evidence.comparison_tables import differences_table, draws_table, models_table
 from stochconv_jax.evidence.effects import hedges_g, holm
+from stochconv_jax.markdown_table import markdown_table
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -48,19 +49,15 @@ def make_run(
         csv.writer(file).writerows([COLUMNS, *rows])
     rng = np.random.default_rng((seed, int(100 * noise)))
     labels = np.array([number % 2 for number in ids])
-    draws_of = np.clip(
-        0.5 + 0.3 * (labels - 0.5)[:, None] + noise * rng.normal(size=(len(labels), draws)),
-        1e-6,
-        1 - 1e-6,
-    )
-    mean = draws_of.mean(axis=1)
+    logits = 1.2 * (labels - 0.5)[:, None] + 4 * noise * rng.normal(size=(len(labels), draws))
+    mean = expit(logits).mean(axis=1)
     with (path / "eval" / "predictions.csv").open("w", newline="") as file:
         rows = [[n, classes[label], p, 0] for n, label, p in zip(ids, labels, mean, strict=True)]
         csv.writer(file).writerows([["id", "label", "probability", "spread"], *rows])
     with (path / "eval" / "images.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "group"], *([n, f"g{n // 2}"] for n in ids)])
     metrics = {"class_names": classes, "epochs": 3, "split": "test", "checkpoint": checkpoint}
-    np.savez(path / "eval" / "logits.npz", logits=logit(draws_of)[..., None].astype(np.float32))
+    np.savez(path / "eval" / "logits.npz", logits=logits.astype(np.float32)[..., None])
     (path / "eval" / "metrics.json").write_text(json.dumps(metrics))
     return path
 
@@ -165,10 +162,13 @@ def test_what_cannot_be_compared_is_named(study, tmp_path, capsys):
 def test_damaged_runs_are_named(study, tmp_path, capsys):
     run = study / "good" / "seed0"
     output = ("--output", tmp_path / "out")
-    np.savez(run / "eval" / "logits.npz", logits=np.full((60, 3, 1), np.nan, np.float32))
-    assert "logits.npz holds NaN or infinite logits; run eval.py" in complain(
-        capsys, study, *output
-    )
+    archive = run / "eval" / "logits.npz"
+    np.savez(archive, logits=np.full((60, 3, 1), np.nan, np.float32))
+    assert "logits that are NaN or infinite; run eval.py" in complain(capsys, study, *output)
+    np.savez(archive, logits=np.zeros((59, 3, 1), np.float32))
+    assert "does not fit predictions.csv" in complain(capsys, study, *output)
+    archive.unlink()
+    assert "logits.npz is missing; run eval.py again" in complain(capsys, study, *output)
     (run / "eval" / "metrics.json").unlink()
     compare(study, *output)
     assert f"left out: {run} has not been evaluated; run eval.py" in capsys.readouterr().out
@@ -224,12 +224,22 @@ def test_hedges_g_of_a_worked_example():
 def test_every_table_of_the_documented_results_is_that_of_a_kept_comparison():
     documented = (ROOT / "docs" / "results.md").read_text()
     kept = [json.loads(path.read_text()) for path in (ROOT / "docs" / "results").glob("*.json")]
-    tables = {make(comparison) for comparison in kept for make in (models_table, draws_table)}
+    made = [make(comparison) for comparison in kept for make in (models_table, draws_table)]
     for comparison in kept:
-        tables |= {differences_table(comparison, figure) for figure in comparison["differences"]}
+        made += [differences_table(comparison, metric) for metric in comparison["differences"]]
+    tables = [cells(table) for table in made]
     found = re.findall(r"(?m)(?:^\|.*\n?)+", documented)
     assert len(found) >= 2 * len(kept) > 0
-    made = {cells(table) for table in tables}
     for table in found:
         # What the paper itself says is the one table that no command of ours makes.
-        assert cells(table) in made or table.startswith("| in the paper |"), table
+        assert cells(table) in tables or table.startswith("| in the paper |"), table
+
+
+def test_a_table_lines_up_on_a_terminal():
+    assert markdown_table(["model", "n"], [["a", 1], ["longer name", 10]]).splitlines() == [
+        "| model       | n   |",
+        "| ----------- | --- |",
+        "| a           | 1   |",
+        "| longer name | 10  |",
+    ]
+    assert markdown_table(["model"], []).count("\n") == 1

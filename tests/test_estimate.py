@@ -55,21 +55,21 @@ def test_repeated_images_of_one_group_add_no_certainty():
     assert thrice.standard_error(np.arange(3 * len(labels))) < once.standard_error(alone)
 
 
-@pytest.mark.parametrize("figure", [estimate.roc_auc, estimate.balanced_accuracy])
-def test_standard_errors_are_the_bootstraps(figure):
+@pytest.mark.parametrize("metric", [estimate.roc_auc, estimate.balanced_accuracy])
+def test_standard_errors_are_the_bootstraps(metric):
     """With dependent images of both classes in a group."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(150), 2)
     labels = rng.integers(0, 2, 300)
     common = rng.normal(size=150)[groups]
     scores = two_classes(1 / (1 + np.exp(-(common + labels + rng.normal(size=300) - 0.5))))
-    given = scores.argmax(axis=1) if figure is estimate.balanced_accuracy else scores
-    found = figure(labels, given, groups)
+    given = scores.argmax(axis=1) if metric is estimate.balanced_accuracy else scores
+    found = metric(labels, given, groups)
 
     def of_rows(rows):
-        return {"figure": figure(labels[rows], given[rows], np.arange(len(rows))).value}
+        return {"metric": metric(labels[rows], given[rows], np.arange(len(rows))).value}
 
-    low, high = bootstrap_intervals(of_rows, groups, 1000)["figure"]
+    low, high = bootstrap_intervals(of_rows, groups, 1000)["metric"]
     assert found.interval(groups) == pytest.approx((low, high), abs=0.012)
 
 

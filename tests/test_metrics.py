@@ -1,3 +1,4 @@
+import csv
 import math
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 from scipy.special import logit
 from sklearn import metrics as sklearn_metrics
 
-from stochconv_jax.data.dataset.image_dataset import Example
+from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.evaluation import metrics
 from stochconv_jax.evaluation.deferral import (
     area_under_risk,
@@ -14,7 +16,9 @@ from stochconv_jax.evaluation.deferral import (
     risk_coverage,
 )
 from stochconv_jax.evaluation.draw_curve import draw_counts, draw_curve
-from stochconv_jax.evaluation.metrics import log_loss, roc_auc
+from stochconv_jax.evaluation.estimate import roc_auc_value
+from stochconv_jax.evaluation.evaluate import write_predictions
+from stochconv_jax.evaluation.metrics import log_loss
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.summary import summarize
 from stochconv_jax.evaluation.thresholds import choose_thresholds, judge_thresholds
@@ -26,58 +30,59 @@ def two_classes(positive):
     return np.stack([1 - positive, positive], axis=-1)
 
 
-def test_auc_is_the_share_of_ordered_pairs():
+def test_auc_is_scikit_learns_and_the_share_of_ordered_pairs():
     rng = np.random.default_rng(0)
-    labels, scores = np.arange(60) % 2, rng.random((60, 1)).round(1)
-    positive, negative = scores[labels == 1], scores[labels == 0].T
+    labels, scores = np.arange(60) % 2, rng.random(60).round(1)
+    positive, negative = scores[labels == 1, None], scores[labels == 0]
     expected = ((positive > negative) + 0.5 * (positive == negative)).mean()
-    assert roc_auc(labels, two_classes(scores[:, 0])) == pytest.approx(expected)
+    found = roc_auc_value(labels, two_classes(scores))
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert found == pytest.approx(sklearn_metrics.roc_auc_score(labels, scores), abs=1e-12)
 
 
 def test_auc_of_several_classes_is_the_mean_of_one_against_the_rest():
     labels = np.arange(30) % 3
     scores = np.random.default_rng(0).dirichlet([1, 1, 1], 30)
     expected = np.mean([sklearn_metrics.roc_auc_score(labels == k, scores[:, k]) for k in range(3)])
-    assert roc_auc(labels, scores) == pytest.approx(expected)
-    assert math.isnan(roc_auc(labels[labels < 2], scores[labels < 2]))
+    assert roc_auc_value(labels, scores) == pytest.approx(expected, abs=1e-12)
+    assert math.isnan(roc_auc_value(labels[labels < 2], scores[labels < 2]))
 
 
-def test_no_rank_is_lost_where_logits_are_large():
-    """In float32 the sigmoid of 17 and more is 1, and all such images would tie."""
+def test_confident_positives_are_ranked_like_confident_negatives():
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 400)
-    logits = (20 + labels + rng.normal(0, 1.2, 400)).astype(np.float32)
-    expected = sklearn_metrics.roc_auc_score(labels, logits)
-    predictions = Predictions(np.arange(400), labels, logits[:, None, None])
-    assert predictions.probabilities.dtype == np.float64
-    assert roc_auc(labels, predictions.probabilities.mean(axis=1)) == pytest.approx(expected)
-    flipped = predictions._replace(labels=1 - labels, logits=-predictions.logits)
-    assert roc_auc(flipped.labels, flipped.probabilities.mean(axis=1)) == pytest.approx(expected)
+    labels = np.arange(400) % 2
+    logits = (1.2 * (labels - 0.5) + rng.normal(size=400)).astype(np.float32)
+    areas = [
+        roc_auc_value(labels, class_probabilities((logits + shift)[:, None]))
+        for shift in (-20, 0, 20)
+    ]
+    assert areas == pytest.approx([areas[1]] * 3, abs=1e-4)
 
 
-@pytest.mark.parametrize("value", [17.0, 50.0, -50.0])
-def test_a_sure_error_costs_what_its_logit_says(value):
-    scores = class_probabilities(np.array([[value]], np.float32))
-    assert log_loss(np.array([int(value < 0)]), scores) == pytest.approx(abs(value))
+@pytest.mark.parametrize("nats", [17, 50, 500])
+def test_a_confident_error_costs_its_logit(nats):
+    for label in (0, 1):
+        wrong = np.array([[nats if label == 0 else -nats]], np.float32)
+        found = log_loss(np.array([label]), class_probabilities(wrong))
+        assert found == pytest.approx(nats, rel=1e-7)
+    several = np.array([[0, nats, 0]], np.float32)
+    assert log_loss(np.array([0]), class_probabilities(several)) == pytest.approx(nats, rel=1e-6)
 
 
-def test_probabilities_of_several_classes_are_their_softmax():
-    logits = np.array([[[30.0, 0.0, -400.0]]], np.float32)
-    probabilities = class_probabilities(logits)
-    assert probabilities.sum() == pytest.approx(1, abs=1e-15)
-    assert probabilities[0, 0, 1] == pytest.approx(np.exp(-30), rel=1e-9)
-    assert log_loss(np.array([2]), probabilities[0]) == pytest.approx(430)
+def test_the_loss_stays_finite():
+    assert log_loss(np.array([0]), class_probabilities(np.array([[5000.0]]))) > 700
 
 
-def predictions_of(labels, probabilities):
-    return Predictions(np.arange(len(labels)), labels, logit(probabilities))
+def predictions_of(labels, positive):
+    """Returns predictions from the positive class's probabilities, [N, K]."""
+    return Predictions(np.arange(len(labels)), labels, logit(positive)[..., None])
 
 
 def test_summary_of_a_worked_example():
     labels = np.array([1, 0, 1, 0])
-    draws = np.array([[0.9, 0.7], [0.4, 0.0], [0.3, 0.3], [0.1, 0.3]])[..., None]
+    positive = np.array([[0.9, 0.7], [0.4, 1e-9], [0.3, 0.3], [0.1, 0.3]])
     examples = [Example(str(number), "ba"[label], "", "") for number, label in enumerate(labels)]
-    summary = summarize(predictions_of(labels, draws), examples, ("b", "a"), None, 20)
+    summary = summarize(predictions_of(labels, positive), examples, ("b", "a"), None, 20)
     mean = np.array([0.8, 0.2, 0.3, 0.2])
     assert (summary["images"], summary["groups"], summary["draws"]) == (4, 4, 2)
     assert summary["roc_auc"] == 1.0
@@ -165,8 +170,8 @@ def test_risk_and_coverage_of_a_worked_example():
 
 
 def test_what_is_deferred_is_the_most_doubtful():
-    draws = two_classes(np.array([[0.9, 0.9], [0.9, 0.1], [0.2, 0.2], [0.1, 0.1]]))
-    measures = doubts(draws)
+    probabilities = two_classes(np.array([[0.9, 0.9], [0.9, 0.1], [0.2, 0.2], [0.1, 0.1]]))
+    measures = doubts(probabilities)
     assert measures["spread"].argmax() == 1
     assert measures["confidence"].argmax() == 1
     labels = np.array([1, 0, 0, 0])
@@ -174,7 +179,7 @@ def test_what_is_deferred_is_the_most_doubtful():
     kept = {row["deferred"]: row for row in rows if row["doubt"] == "spread"}
     assert kept[0.0]["specificity"] == pytest.approx(2 / 3)
     assert (kept[0.3]["images_left"], kept[0.3]["specificity"]) == (3, 1.0)
-    assert "spread" not in doubts(draws[:, :1])
+    assert "spread" not in doubts(probabilities[:, :1])
 
 
 def test_averaging_draws_of_pure_noise_gains_what_it_should():
@@ -188,7 +193,7 @@ def test_averaging_draws_of_pure_noise_gains_what_it_should():
     assert rows[0]["gain_interval"] == (0, 0)
     assert rows[-1]["gain_interval"][0] > 0
     assert rows[0]["roc_auc"] == pytest.approx(
-        np.mean([roc_auc(labels, two_classes(draws[:, draw])) for draw in range(12)])
+        np.mean([roc_auc_value(labels, two_classes(draws[:, draw])) for draw in range(12)])
     )
     for row in rows:
         assert row["brier_score_interval"][0] < row["brier_score"] < row["brier_score_interval"][1]
@@ -217,5 +222,16 @@ def test_subgroups_are_told_apart_by_what_is_known():
 
 
 def test_a_sure_negative_counts_as_sure_where_the_threshold_is_low():
-    draws = two_classes(np.array([[0.001], [0.03], [0.08]]))
-    assert doubts(draws, threshold=0.04)["confidence"].argmin() == 0
+    probabilities = two_classes(np.array([[0.001], [0.03], [0.08]]))
+    assert doubts(probabilities, threshold=0.04)["confidence"].argmin() == 0
+
+
+def test_the_predictions_file_loses_no_rank(tmp_path):
+    logits = np.linspace(19, 21, 50).astype(np.float32)
+    examples = tuple(Example(f"i{n}", "ab"[n % 2], "", "") for n in range(50))
+    dataset = ImageDataset([], examples, ("a", "b"), np.full(50, "test"), Framing((2, 2), (1, 1)))
+    predictions = Predictions(np.arange(50), np.arange(50) % 2, logits[:, None, None])
+    write_predictions(tmp_path / "predictions.csv", dataset, predictions)
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        written = [float(row["probability"]) for row in csv.DictReader(file)]
+    assert (np.diff(written) > 0).all()

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from stochconv_jax.evaluation.provenance import provenance, source_revision
 
 import stochconv_jax
+from stochconv_jax.runs.provenance import provenance, source_revision
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -10,7 +10,9 @@ from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.errors import InputError
 from stochconv_jax.inference.predict import make_predict, predict_all
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.keys import Purpose, run_key
+from stochconv_jax.models import BACKBONES, Context, create_model
+from stochconv_jax.models.window_sampler import UniformWindows
 from stochconv_jax.runs.devices import make_mesh
 
 KEY = jax.random.key(1)
@@ -98,6 +100,21 @@ def test_a_network_without_a_stochastic_branch_has_one_draw(dataset):
     predictions = predict(make_model(branches=("global",)), dataset, 9, draws=5)
     assert predictions.logits.shape == (9, 1, 3)
     np.testing.assert_allclose(predictions.probabilities.sum(axis=-1), 1, rtol=1e-12)
+
+
+def test_no_draw_of_evaluation_chose_the_checkpoint(dataset):
+    """Or evaluation's first draw would flatter the checkpoint that it was chosen by."""
+    (batch,) = Pipeline(dataset, (32, 32)).evaluation_batches("validation", 9)
+    sampler = UniformWindows(4)
+
+    def corners(purpose, draw):
+        key = jax.random.fold_in(run_key(0, purpose), draw)
+        context = Context.of_pass(key, batch["index"])
+        return {row.tobytes() for row in np.asarray(sampler(context, (64, 64), (33, 33), {}))}
+
+    chosen = corners(Purpose.VALIDATION, 0)
+    for draw in range(16):
+        assert not chosen & corners(Purpose.EVALUATION, draw)
 
 
 def test_predictions_that_are_not_finite_are_told_in_a_sentence(dataset):

@@ -7,12 +7,12 @@ from tqdm import tqdm
 
 
 def resamples(groups: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Yields the rows of `count` bootstrap samples; the images of a group come together or not.
+    """Yields the rows of `count` bootstrap resamples; a group's images come together or not at all.
 
     Args:
       groups: int [N], from 0 on.
-      count: how many samples.
-      seed: of the draws.
+      count: how many resamples.
+      seed: of the random choice.
     """
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(groups))[:-1])
@@ -24,20 +24,20 @@ def resamples(groups: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndar
 
 
 def bootstrap_intervals(
-    figures: Callable[[np.ndarray], Mapping[str, float]],
+    metrics: Callable[[np.ndarray], Mapping[str, float]],
     groups: np.ndarray,
     count: int,
 ) -> dict[str, tuple[float, float]]:
-    """Returns 95% percentile intervals of figures that are computed from rows.
+    """Returns 95% percentile intervals of metrics that are computed from rows.
 
-    Samples in which a figure is no number, for want of a class, do not count for it. Those of a
-    calibration error lie too high, since resampling adds noise of its own to every bin.
+    Resamples in which a metric is NaN, because a class is missing, do not count for it. The
+    interval of a calibration error lies too high, since resampling adds noise to every bin.
     """
-    rows = tqdm(resamples(groups, count), "resampling", count, unit="sample", leave=False)
-    drawn = [figures(sample) for sample in rows]
+    rows = tqdm(resamples(groups, count), "resampling", count, unit="resample", leave=False)
+    found = [metrics(resample) for resample in rows]
     intervals = {}
-    for name in drawn[0]:
-        values = np.array([sample[name] for sample in drawn], np.float64)
+    for name in found[0]:
+        values = np.array([row[name] for row in found], np.float64)
         values = values[np.isfinite(values)]
         low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
         intervals[name] = (float(low), float(high))

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.special import logit
 
-# Nearer to certainty, log-odds would be infinite.
-EDGE = 1e-15
+# A probability in float64 that is nearer to 1 rounds to it, where log-odds are infinite.
+EDGE = float(np.finfo(np.float64).epsneg)
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
-def doubts(draws: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
+def doubts(probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
     """Returns [N] each: how doubtful an image is, by the measures that its draws allow.
 
     `confidence`: how near the mean probability is to the decision: of two classes minus its
@@ -18,11 +18,11 @@ def doubts(draws: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
     several.
 
     Args:
-      draws: [N, K, classes] probabilities.
+      probabilities: float64 [N, K, classes], of K draws.
       threshold: of the second of two classes.
     """
-    mean = draws.mean(axis=1)
-    if draws.shape[2] == 2:
+    mean = probabilities.mean(axis=1)
+    if probabilities.shape[2] == 2:
         shown = np.ones(len(mean), int)
         odds = logit(np.clip([*mean[:, 1], threshold], EDGE, 1 - EDGE))
         confidence = -np.abs(odds[:-1] - odds[-1])
@@ -30,8 +30,8 @@ def doubts(draws: np.ndarray, threshold: float = 0.5) -> dict[str, np.ndarray]:
         shown = mean.argmax(axis=1)
         confidence = 1 - mean.max(axis=1)
     measures = {"confidence": confidence}
-    if draws.shape[1] > 1:
-        measures["spread"] = draws.std(axis=1)[np.arange(len(mean)), shown]
+    if probabilities.shape[1] > 1:
+        measures["spread"] = probabilities.std(axis=1)[np.arange(len(mean)), shown]
     return measures
 
 
@@ -78,8 +78,8 @@ def deferral_table(
                 "accuracy": float(right.mean()),
             }
             if classes == 2:
-                for figure, number in (("sensitivity", 1), ("specificity", 0)):
+                for rate, number in (("sensitivity", 1), ("specificity", 0)):
                     of = labels[kept] == number
-                    row[figure] = float(right[of].mean()) if of.any() else float("nan")
+                    row[rate] = float(right[of].mean()) if of.any() else float("nan")
             rows.append(row)
     return rows

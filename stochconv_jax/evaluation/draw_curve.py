@@ -16,7 +16,9 @@ def draw_counts(draws: int) -> list[int]:
     return [*powers, draws]
 
 
-def auc_by_draws(labels: np.ndarray, draws: np.ndarray, groups: np.ndarray) -> dict[int, Estimate]:
+def auc_by_draws(
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
+) -> dict[int, Estimate]:
     """Returns the ROC AUC by number of draws averaged.
 
     That of K draws is the mean over as many blocks of K as there are, so that no one draw
@@ -24,35 +26,35 @@ def auc_by_draws(labels: np.ndarray, draws: np.ndarray, groups: np.ndarray) -> d
 
     Args:
       labels: int [N], every class among them.
-      draws: [N, K, classes] probabilities.
+      probabilities: float64 [N, K, classes], of K draws.
       groups: int [N].
     """
     return {
         count: estimate.mean(
-            [estimate.roc_auc(labels, block, groups) for block in _blocks(draws, count)]
+            [estimate.roc_auc(labels, block, groups) for block in _blocks(probabilities, count)]
         )
-        for count in draw_counts(draws.shape[1])
+        for count in draw_counts(probabilities.shape[1])
     }
 
 
 def draw_curve(
-    labels: np.ndarray, draws: np.ndarray, groups: np.ndarray, resamples: int
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, resamples: int
 ) -> list[dict[str, object]]:
-    """Returns ROC AUC, Brier score and calibration error by the number of draws, with intervals.
+    """Returns ROC AUC, Brier score and calibration error, with intervals, by draws averaged.
 
     Each is the mean over blocks as in `auc_by_draws`. `gain` is the ROC AUC's over one draw, on
     the same images.
 
     Args:
       labels: int [N], every class among them.
-      draws: [N, K, classes] probabilities.
+      probabilities: float64 [N, K, classes], of K draws.
       groups: int [N].
       resamples: of the groups, behind the intervals of the last two.
     """
     rows: list[dict[str, object]] = []
-    areas = auc_by_draws(labels, draws, groups)
+    areas = auc_by_draws(labels, probabilities, groups)
     for count, area in areas.items():
-        blocks = _blocks(draws, count)
+        blocks = _blocks(probabilities, count)
         gain = area - areas[1]
 
         def of_rows(rows: np.ndarray, blocks: list[np.ndarray] = blocks) -> dict[str, float]:
@@ -71,16 +73,16 @@ def draw_curve(
     return rows
 
 
-def _blocks(draws: np.ndarray, count: int) -> list[np.ndarray]:
+def _blocks(probabilities: np.ndarray, count: int) -> list[np.ndarray]:
     """The means of successive runs of `count` draws, [N, classes] each."""
-    starts = range(0, draws.shape[1] - count + 1, count)
-    return [draws[:, start : start + count].mean(axis=1) for start in starts]
+    starts = range(0, probabilities.shape[1] - count + 1, count)
+    return [probabilities[:, start : start + count].mean(axis=1) for start in starts]
 
 
 def _mean_of(
-    figure: Callable[[np.ndarray, np.ndarray], float],
+    metric: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,
     rows: np.ndarray,
     blocks: list[np.ndarray],
 ) -> float:
-    return float(np.mean([figure(labels[rows], block[rows]) for block in blocks]))
+    return float(np.mean([metric(labels[rows], block[rows]) for block in blocks]))

@@ -1,4 +1,4 @@
-"""Figures of merit with each image's influence on them, from which their uncertainty follows."""
+"""Metrics with each image's influence on them, from which their uncertainty follows."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from scipy import stats
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A figure computed from N images, and what each image contributes to its error.
+    """A metric computed from N images, and what each image contributes to its error.
 
     Its standard error is the root of the sum over groups of their summed influence squared. Means
     and differences of estimates on the same images are estimates again, so paired comparisons and
     averages over seeds, draws and classes need nothing more.
 
     Attributes:
-      value: the figure.
+      value: of the metric.
       influence: float64 [N].
     """
 
@@ -76,28 +76,63 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estim
 
     Source: DeLong, DeLong & Clarke-Pearson 1988; Obuchowski 1997.
     """
-    classes = ranked_classes(scores.shape[1])
-    return mean([class_auc(labels, scores, number, groups) for number in classes])
+    return mean(
+        [
+            roc_auc_of_class(labels, scores, groups, number)
+            for number in _deciding_classes(scores.shape[1])
+        ]
+    )
 
 
-def ranked_classes(classes: int) -> range:
-    """Returns the classes whose areas are averaged: all, or the second of two."""
-    return range(1, 2) if classes == 2 else range(classes)
+def roc_auc_of_class(
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, number: int
+) -> Estimate:
+    """Returns the area under the ROC curve of one class against the rest, as `roc_auc` has it.
 
-
-def class_auc(labels: np.ndarray, scores: np.ndarray, number: int, groups: np.ndarray) -> Estimate:
-    """Returns the area under the ROC curve of one class against the rest; see `roc_auc`."""
-    positive = labels == number
-    shares = _ranked_right(positive, scores[:, number])
+    Args:
+      labels: int [N].
+      scores: [N, classes].
+      groups: int [N].
+      number: of the class, which some images have and some do not.
+    """
+    positive, values = labels == number, scores[:, number]
+    ranks = stats.rankdata(values)
+    shares = np.empty(len(values))
+    for of, sign in ((positive, 1), (~positive, -1)):
+        others = ranks[of] - stats.rankdata(values[of])
+        share = others / (~of).sum()
+        shares[of] = share if sign > 0 else 1 - share
     influence = _centred(shares, positive, groups) + _centred(shares, ~positive, groups)
-    return Estimate(float(shares[positive].mean()), influence)
+    return Estimate(_ranked_area(positive, ranks), influence)
 
 
-def area(positive: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the area under the ROC curve alone, of bool [N] and scores [N]."""
-    count = positive.sum()
-    ranks = stats.rankdata(scores)[positive].sum()
-    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))
+def roc_auc_value(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Returns the value of `roc_auc` alone, which is quicker; NaN where a class has no image.
+
+    Args:
+      labels: int [N].
+      scores: [N, classes].
+    """
+    classes = scores.shape[1]
+    if len(np.unique(labels)) < classes:
+        return float("nan")
+    areas = [
+        _ranked_area(labels == number, stats.rankdata(scores[:, number]))
+        for number in _deciding_classes(classes)
+    ]
+    return float(np.mean(areas))
+
+
+def _ranked_area(positive: np.ndarray, ranks: np.ndarray) -> float:
+    """Returns the area under the ROC curve from bool [N] and the scores' ranks, ties averaged."""
+    count = int(positive.sum())
+    pairs = count * (len(positive) - count)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / pairs)
+
+
+def _deciding_classes(classes: int) -> range:
+    """Returns the classes that are set against the rest: of two, the second only."""
+    return range(1, 2) if classes == 2 else range(classes)
 
 
 def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndarray) -> Estimate:
@@ -109,17 +144,6 @@ def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndar
             for of in (labels == number for number in np.unique(labels))
         ]
     )
-
-
-def _ranked_right(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """[N]: the share of images of the other class that each is ranked right of, ties half."""
-    ranks = stats.rankdata(scores)
-    shares = np.empty(len(scores))
-    for of, sign in ((positive, 1), (~positive, -1)):
-        others = ranks[of] - stats.rankdata(scores[of])
-        share = others / (~of).sum()
-        shares[of] = share if sign > 0 else 1 - share
-    return shares
 
 
 def _centred(values: np.ndarray, of: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Figures of merit of predicted probabilities."""
+"""Metrics of predicted probabilities."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
-from stochconv_jax.evaluation.estimate import area, ranked_classes
+from stochconv_jax.evaluation.estimate import roc_auc_value
 
 BINS = 15
+# That the loss stays finite: some 707 nats are the most that an image can cost.
+LEAST = 1e-307
 
 
 def are_ordered(classes: Sequence[str]) -> bool:
@@ -21,7 +23,7 @@ def are_ordered(classes: Sequence[str]) -> bool:
 def compute_metrics(
     labels: np.ndarray, scores: np.ndarray, decisions: np.ndarray, ordered: bool = False
 ) -> dict[str, float]:
-    """Returns the figures of merit; NaN where a class that one needs has no image.
+    """Returns metrics by name; NaN where a class that one needs has no image.
 
     Args:
       labels: int [N].
@@ -30,7 +32,7 @@ def compute_metrics(
       ordered: whether several classes are grades.
     """
     found = {
-        "roc_auc": roc_auc(labels, scores),
+        "roc_auc": roc_auc_value(labels, scores),
         "log_loss": log_loss(labels, scores),
         "brier_score": brier_score(labels, scores),
         "calibration_error": calibration_error(labels, scores),
@@ -50,29 +52,15 @@ def compute_metrics(
     return found
 
 
-def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the area under the ROC curve; of several classes the mean over one against the rest.
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean cross-entropy in nats.
 
     Args:
       labels: int [N].
-      scores: [N, classes].
-
-    Returns:
-      In [0, 1], or NaN where a class has no image.
+      probabilities: float64 [N, classes], of which one below 1e-307 counts as that.
     """
-    classes = scores.shape[1]
-    if len(np.unique(labels)) < classes:
-        return float("nan")
-    return float(
-        np.mean([area(labels == number, scores[:, number]) for number in ranked_classes(classes)])
-    )
-
-
-def log_loss(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the mean cross-entropy in nats, of probabilities float64 [N, classes]."""
-    # scikit-learn's stops at 36 nats.
-    with np.errstate(divide="ignore"):
-        return float(-np.log(scores[np.arange(len(labels)), labels]).mean())
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_truth, LEAST)).mean())
 
 
 def brier_score(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -106,7 +106,7 @@ def plot_draws(rows: list[dict[str, Any]]) -> Figure:
         # A percentile interval need not hold the estimate.
         errors = np.maximum([values - low, high - values], 0)
         axes.errorbar(counts, values, errors, fmt="o-", c=COLOURS[0], capsize=3)
-        axes.set(xscale="log", xlabel="draws of windows averaged", ylabel=title)
+        axes.set(xscale="log", xlabel="draws averaged", ylabel=title)
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
         axes.grid(alpha=0.3)

@@ -18,7 +18,7 @@ THUMBNAIL = 160
 
 EXPLANATIONS = {
     "images": "images counted, each once",
-    "groups": "lesions, patients or other groups, which the intervals take as one piece each",
+    "groups": "lesions, patients or other groups, each of which the intervals keep together",
     "draws": "draws of windows averaged per image",
     "roc_auc": "area under the ROC curve of the averaged probability: 0.5 is guessing, 1 perfect",
     "roc_auc_of_one_draw": "the same of single draws, their mean",
@@ -29,8 +29,8 @@ EXPLANATIONS = {
     "quadratic_weighted_kappa": "agreement of grades, far errors weighing more; 1 is perfect",
     "average_precision": "area under the precision-recall curve",
     "partial_auc_above_80_sensitivity": "area of the ROC curve above 80% sensitivity; at most 0.2",
-    "sensitivity_at_95_specificity": "of this curve; what to expect of a threshold is told below",
-    "specificity_at_95_sensitivity": "likewise of this curve",
+    "sensitivity_at_95_specificity": "read off this curve; see the thresholds for what to expect",
+    "specificity_at_95_sensitivity": "read off this curve as well",
     "area_under_risk_by_confidence": "mean error over all shares kept, surest first; 0 is best",
     "area_under_risk_by_spread": "the same, surest meaning least spread over the draws",
     "decision_threshold": "from this probability on, an image is called positive",
@@ -44,7 +44,7 @@ def write_report(
     predictions: Predictions,
     dataset: ImageDataset,
 ) -> str:
-    """Returns the page: figures, plots, errors and what made them, nothing fetched from elsewhere.
+    """Returns the page: metrics, plots, errors and provenance, with nothing fetched from elsewhere.
 
     Args:
       run: its name.
@@ -61,7 +61,7 @@ def write_report(
     return render_page(
         "stochconv_jax.evaluation",
         "report.html.jinja",
-        {"figure": figure_text, "interval": interval_text},
+        {"number": number_text, "interval": interval_text},
         run=run,
         where=_where(metrics["split"]),
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
@@ -77,8 +77,8 @@ def write_report(
     )
 
 
-def figure_text(value: float) -> str:
-    """Writes a number with four decimals, a whole one without, a dash for none."""
+def number_text(value: float) -> str:
+    """Writes a number with four decimals, a whole one without, a dash for NaN."""
     if isinstance(value, float):
         return f"{value:.4f}" if np.isfinite(value) else "-"
     return str(value)
@@ -97,14 +97,14 @@ def _pictures(
     metrics: dict[str, Any], predictions: Predictions, classes: tuple[str, ...]
 ) -> dict[str, str]:
     labels = predictions.labels
-    draws = predictions.probabilities
-    scores = draws.mean(axis=1)
+    probabilities = predictions.probabilities
+    scores = probabilities.mean(axis=1)
     threshold = metrics.get("decision_threshold", 0.5)
     wrong = decide(scores, threshold) != labels
     figures = {
         "curves": plots.plot_curves(labels, scores, classes),
         "reliability": plots.plot_reliability(labels, scores, classes),
-        "risk": plots.plot_risk(doubts(draws, threshold), wrong),
+        "risk": plots.plot_risk(doubts(probabilities, threshold), wrong),
         "confusion": plots.plot_confusion(metrics["confusion"], classes),
     }
     if len(metrics.get("draw_curve", ())) > 1:
@@ -115,12 +115,12 @@ def _pictures(
 def _errors(
     metrics: dict[str, Any], predictions: Predictions, dataset: ImageDataset
 ) -> list[dict[str, str]]:
-    """The errors that the network was surest of."""
-    draws = predictions.probabilities
-    scores = draws.mean(axis=1)
+    """The errors of which the network was most certain."""
+    probabilities = predictions.probabilities
+    scores = probabilities.mean(axis=1)
     threshold = metrics.get("decision_threshold", 0.5)
     decisions = decide(scores, threshold)
-    doubt = doubts(draws, threshold)["confidence"]
+    doubt = doubts(probabilities, threshold)["confidence"]
     wrong = np.flatnonzero(decisions != predictions.labels)
     errors = []
     for row in wrong[np.argsort(doubt[wrong], kind="stable")][:ERRORS]:

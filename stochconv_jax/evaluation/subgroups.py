@@ -1,4 +1,4 @@
-"""Figures of merit by what is known of the images."""
+"""Metrics by what is known of the images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from stochconv_jax.evaluation import estimate
 
-# A figure of fewer images says next to nothing.
+# A metric of fewer images says next to nothing.
 LEAST_IMAGES = 20
 AGES = (40, 60)
 
@@ -20,7 +20,7 @@ def subgroup_table(
 ) -> list[dict[str, object]]:
     """Returns ROC AUC (DeLong's interval) and balanced accuracy by source, size, age, sex, site.
 
-    A part with fewer than 20 images, or fewer than two of a class, has no figures (NaN).
+    A part with fewer than 20 images, or fewer than two of a class, has no metrics (NaN).
 
     Args:
       labels: int [N].
@@ -53,7 +53,7 @@ def subgroup_table(
 
 
 def _partitions(known: Sequence[Mapping[str, str]]) -> dict[str, np.ndarray]:
-    """Each field that divides the images, as one name an image."""
+    """Each field that divides the images, as one name per image."""
     columns = {
         field: np.array([row.get(field, "") or "unknown" for row in known])
         for field in ("source", "sex", "site")

@@ -18,7 +18,8 @@ from stochconv_jax.evaluation.deferral import (
     doubts,
 )
 from stochconv_jax.evaluation.draw_curve import draw_curve
-from stochconv_jax.evaluation.metrics import are_ordered, compute_metrics, roc_auc
+from stochconv_jax.evaluation.estimate import roc_auc_value
+from stochconv_jax.evaluation.metrics import are_ordered, compute_metrics
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.thresholds import DECIDING, judge_thresholds
 from stochconv_jax.inference.predict import Predictions
@@ -31,7 +32,7 @@ def summarize(
     thresholds: Mapping[str, float] | None = None,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Returns figures of merit, their 95% intervals, and the tables of a report.
+    """Returns metrics, their 95% intervals, and the tables of a report.
 
     Args:
       predictions: of the images to judge.
@@ -42,21 +43,21 @@ def summarize(
       resamples: of the groups of images, behind the intervals.
     """
     labels = predictions.labels
-    draws = predictions.probabilities
-    scores = draws.mean(axis=1)
+    probabilities = predictions.probabilities
+    scores = probabilities.mean(axis=1)
     groups = estimate.group_numbers([example.group for example in examples])
     thresholds = dict(thresholds or {})
     threshold = thresholds.get(DECIDING, 0.5)
-    measures = doubts(draws, threshold)
+    measures = doubts(probabilities, threshold)
     decisions = decide(scores, threshold)
-    of_rows = functools.partial(_figures, labels, scores, decisions, measures, are_ordered(classes))
+    of_rows = functools.partial(_metrics, labels, scores, decisions, measures, are_ordered(classes))
     summary: dict[str, Any] = {
         "images": len(labels),
         "groups": len(np.unique(groups)),
-        "draws": draws.shape[1],
+        "draws": probabilities.shape[1],
         **of_rows(np.arange(len(labels))),
         "roc_auc_of_one_draw": float(
-            np.mean([roc_auc(labels, draw) for draw in draws.swapaxes(0, 1)])
+            np.mean([roc_auc_value(labels, draw) for draw in probabilities.swapaxes(0, 1)])
         ),
         "intervals": bootstrap_intervals(of_rows, groups, resamples),
         "deferral": deferral_table(labels, decisions, measures, len(classes)),
@@ -70,7 +71,7 @@ def summarize(
     if len(np.unique(labels)) == len(classes):
         area = estimate.roc_auc(labels, scores, groups)
         summary["roc_auc_delong_interval"] = area.interval(groups)
-        summary["draw_curve"] = draw_curve(labels, draws, groups, resamples)
+        summary["draw_curve"] = draw_curve(labels, probabilities, groups, resamples)
     if len(classes) == 2:
         summary["decision_threshold"] = threshold
         summary["thresholds"] = judge_thresholds(labels, scores[:, 1], thresholds)
@@ -79,7 +80,7 @@ def summarize(
     return summary
 
 
-def _figures(
+def _metrics(
     labels: np.ndarray,
     scores: np.ndarray,
     decisions: np.ndarray,
@@ -87,7 +88,7 @@ def _figures(
     ordered: bool,
     rows: np.ndarray,
 ) -> dict[str, float]:
-    """Every figure of some rows, such as those of a resample."""
+    """Every metric of some rows, such as those of a resample."""
     wrong = decisions[rows] != labels[rows]
     # Probabilities that were checked once need no checking in every resample.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
@@ -112,7 +113,7 @@ def class_table(
         row: dict[str, Any] = {"class": name, "images": int(of.sum())}
         row |= {"roc_auc": float("nan"), "roc_auc_interval": (float("nan"), float("nan"))}
         if 0 < of.sum() < len(of):
-            area = estimate.class_auc(labels, scores, number, groups)
+            area = estimate.roc_auc_of_class(labels, scores, groups, number)
             row |= {"roc_auc": area.value, "roc_auc_interval": area.interval(groups)}
             row["average_precision"] = float(
                 sklearn_metrics.average_precision_score(of, scores[:, number])

@@ -13,7 +13,7 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
 
     Args:
       labels: int [N] of 0 and 1, both of them.
-      scores: [N] probabilities, of images that are not those to judge.
+      scores: float64 [N] probabilities, of images that are not those to judge.
     """
     false, true, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
     # The first "threshold" is infinite: nobody is called positive.

@@ -15,7 +15,7 @@ from stochconv_jax.evidence.comparison_tables import differences_table, draws_ta
 from stochconv_jax.evidence.runs import read_runs
 
 DESCRIPTION = (
-    "Compares models over seeds, on one self-contained page: curves, figures with intervals, and "
+    "Compares models over seeds, on one self-contained page: curves, metrics with intervals, and "
     "paired tests against a reference."
 )
 
@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = [path for path in options.runs if path.resolve() != options.output.resolve()]
         runs, left_out = read_runs(given)
         comparison = compare_runs(runs, options.reference)
-        figure = next(iter(comparison["differences"]))
+        metric = next(iter(comparison["differences"]))
         options.output.mkdir(parents=True, exist_ok=True)
         atomic_write(options.output / "comparison.html", write_page(runs, comparison, left_out))
         text = json.dumps(without_nan(comparison), indent=2)
         atomic_write(options.output / "comparison.json", text + "\n")
-        tables = [models_table(comparison), differences_table(comparison, figure)]
+        tables = [models_table(comparison), differences_table(comparison, metric)]
         print("\n\n".join(filter(None, [*tables, draws_table(comparison)])), end="\n\n")
         for reason in left_out:
             print(f"left out: {reason}")

@@ -7,7 +7,6 @@ judged on these same images; Welch's test.
 
 import collections
 import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +25,7 @@ from stochconv_jax.evidence.runs import Judged, RunRecord
 
 BEST_EPOCH = "best_epoch_auc"
 
-Figure = Callable[[np.ndarray, np.ndarray, np.ndarray], Estimate]
+Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], Estimate]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,20 +35,20 @@ class Model:
     Attributes:
       name: of the model.
       runs: over seeds and folds.
-      figures: by name, one estimate a seed, the folds of which are pooled.
+      metrics: by name, one estimate per seed, the folds of which are pooled.
       by_draws: the ROC AUC by number of draws averaged, mean over seeds; empty without draws.
     """
 
     name: str
     runs: list[RunRecord]
-    figures: Mapping[str, list[Estimate]]
+    metrics: Mapping[str, list[Estimate]]
     by_draws: Mapping[int, Estimate]
 
-    def over_seeds(self, figure: str) -> np.ndarray:
-        """Returns [seeds] of a figure, or of each run's best validation AUC over epochs."""
-        if figure == BEST_EPOCH:
+    def over_seeds(self, metric: str) -> np.ndarray:
+        """Returns [seeds] of a metric, or of each run's best validation AUC over epochs."""
+        if metric == BEST_EPOCH:
             return self.of_curves(lambda curve: curve.max())
-        return np.array([found.value for found in self.figures[figure]])
+        return np.array([found.value for found in self.metrics[metric]])
 
     def of_curves(self, compute: Callable[[np.ndarray], float]) -> np.ndarray:
         """Returns [seeds] of what is computed from validation AUCs, the mean over folds."""
@@ -80,7 +79,7 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
     groups = common_groups(runs)
     models = [_make_model(name, own, groups) for name, own in by_model.items()]
     base = next(model for model in models if model.name == reference)
-    figures = list(base.figures) or [BEST_EPOCH]
+    metrics = list(base.metrics) or [BEST_EPOCH]
     return {
         "reference": reference,
         "images": len(groups),
@@ -88,10 +87,10 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
         "groups": len(np.unique(groups)),
         "models": {model.name: _describe(model, groups) for model in models},
         "differences": {
-            figure: _differences(
-                [model for model in models if model is not base], base, figure, groups
+            metric: _differences(
+                [model for model in models if model is not base], base, metric, groups
             )
-            for figure in figures
+            for metric in metrics
         },
     }
 
@@ -105,19 +104,19 @@ def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
         return Model(name, runs, {}, {})
     seeds = list(by_seed(runs).values())
     judged = [pool(own) for own in seeds]
-    figures = {
-        figure: [compute(part.labels, part.scores, groups) for part in judged]
-        for figure, compute in _figures(judged[0].classes).items()
+    metrics = {
+        metric: [compute(part.labels, part.scores, groups) for part in judged]
+        for metric, compute in _metrics(judged[0].classes).items()
     }
     if len(seeds[0]) > 1:
-        figures["roc_auc_within_folds"] = [
+        metrics["roc_auc_within_folds"] = [
             _within_folds(own, part, groups) for own, part in zip(seeds, judged, strict=True)
         ]
     if judged[0].draws.shape[1] == 1:
-        return Model(name, runs, figures, {})
+        return Model(name, runs, metrics, {})
     areas = [auc_by_draws(part.labels, part.draws, groups) for part in judged]
     by_draws = {count: estimate.mean([area[count] for area in areas]) for count in areas[0]}
-    return Model(name, runs, figures, by_draws)
+    return Model(name, runs, metrics, by_draws)
 
 
 def _within_folds(runs: Sequence[RunRecord], pooled: Judged, groups: np.ndarray) -> Estimate:
@@ -132,8 +131,8 @@ def _within_folds(runs: Sequence[RunRecord], pooled: Judged, groups: np.ndarray)
     return estimate.mean(found)
 
 
-def _figures(classes: Sequence[str]) -> dict[str, Figure]:
-    figures: dict[str, Figure] = {
+def _metrics(classes: Sequence[str]) -> dict[str, Metric]:
+    metrics: dict[str, Metric] = {
         "roc_auc": estimate.roc_auc,
         "balanced_accuracy": lambda labels, scores, groups: estimate.balanced_accuracy(
             labels, decide(scores), groups
@@ -141,12 +140,15 @@ def _figures(classes: Sequence[str]) -> dict[str, Figure]:
     }
     if len(classes) > 2:
         for number, name in enumerate(classes):
-            figures[f"roc_auc_of_{name}"] = functools.partial(_auc_of, number)
-    return figures
+            metrics[f"roc_auc_of_{name}"] = _auc_of(number)
+    return metrics
 
 
-def _auc_of(number: int, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
-    return estimate.class_auc(labels, scores, number, groups)
+def _auc_of(number: int) -> Metric:
+    def auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Estimate:
+        return estimate.roc_auc_of_class(labels, scores, groups, number)
+
+    return auc
 
 
 def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:
@@ -158,9 +160,9 @@ def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:
         "images_per_second": float(np.median([run.speed for run in model.runs])),
         **model.runs[0].cost,
     }
-    for figure, found in model.figures.items():
-        row[figure] = _spread(model.over_seeds(figure))
-        row[figure]["interval_over_images"] = estimate.mean(found).interval(groups)
+    for metric, found in model.metrics.items():
+        row[metric] = _spread(model.over_seeds(metric))
+        row[metric]["interval_over_images"] = estimate.mean(found).interval(groups)
     for count, area in model.by_draws.items():
         gain = area - model.by_draws[1]
         row.setdefault("by_draws", []).append(
@@ -184,9 +186,9 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
 
 
 def _differences(
-    models: Sequence[Model], reference: Model, figure: str, groups: np.ndarray
+    models: Sequence[Model], reference: Model, metric: str, groups: np.ndarray
 ) -> list[dict[str, Any]]:
-    rows = [_difference(model, reference, figure, groups) for model in models]
+    rows = [_difference(model, reference, metric, groups) for model in models]
     for kind in ("images", "seeds"):
         known = [row for row in rows if np.isfinite(row.get(f"p_over_{kind}", np.nan))]
         for row, p in zip(known, holm([row[f"p_over_{kind}"] for row in known]), strict=True):
@@ -194,11 +196,11 @@ def _differences(
     return rows
 
 
-def _difference(model: Model, reference: Model, figure: str, groups: np.ndarray) -> dict[str, Any]:
-    values, others = model.over_seeds(figure), reference.over_seeds(figure)
+def _difference(model: Model, reference: Model, metric: str, groups: np.ndarray) -> dict[str, Any]:
+    values, others = model.over_seeds(metric), reference.over_seeds(metric)
     row: dict[str, Any] = {"model": model.name, "difference": float(values.mean() - others.mean())}
-    if figure != BEST_EPOCH:
-        found = estimate.mean(model.figures[figure]) - estimate.mean(reference.figures[figure])
+    if metric != BEST_EPOCH:
+        found = estimate.mean(model.metrics[metric]) - estimate.mean(reference.metrics[metric])
         row["interval_over_images"] = found.interval(groups)
         row["p_over_images"] = found.p_value(groups)
     varies = max(np.ptp(values), np.ptp(others)) > 1e-9  # more than by rounding

@@ -22,16 +22,16 @@ def write_page(
       comparison: as `compare_runs` returns it.
       left_out: why some runs are not among them.
     """
-    figures = list(comparison["differences"])
-    main = figures[0]
+    metrics = list(comparison["differences"])
+    main = metrics[0]
     reference = comparison["reference"]
     by_draws = plots.plot_draws(comparison["models"])
     pictures = {
-        figure: (
-            as_png(plots.plot_values(comparison["models"], figure)),
-            as_png(plots.plot_differences(rows, figure, reference)) if rows else "",
+        metric: (
+            as_png(plots.plot_values(comparison["models"], metric)),
+            as_png(plots.plot_differences(rows, metric, reference)) if rows else "",
         )
-        for figure, rows in comparison["differences"].items()
+        for metric, rows in comparison["differences"].items()
     }
     return render_page(
         "stochconv_jax.evidence",

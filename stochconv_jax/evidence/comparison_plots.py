@@ -23,35 +23,35 @@ TITLES = {
 }
 
 
-def title(figure: str) -> str:
-    """Returns what a figure of merit is called on an axis."""
-    return TITLES.get(figure, figure.replace("roc_auc_of_", "ROC AUC of "))
+def title(metric: str) -> str:
+    """Returns what a metric is called on an axis."""
+    return TITLES.get(metric, metric.replace("roc_auc_of_", "ROC AUC of "))
 
 
-def plot_values(models: Mapping[str, Any], figure: str) -> Figure:
-    """Draws each model's figure: a dot a seed, the mean, and the mean's interval over images."""
+def plot_values(models: Mapping[str, Any], metric: str) -> Figure:
+    """Draws each model's metric: a dot per seed, the mean, and the mean's interval over images."""
     picture, axes = _rows(list(models))
     for place, row in enumerate(models.values()):
-        found = row[figure]
+        found = row[metric]
         axes.plot(
             found["values"],
             np.full(len(found["values"]), place),
             "o",
             mfc="none",
             c=COLOURS[0],
-            label="a run" if figure == "best_epoch_auc" else "a seed",
+            label="a run" if metric == "best_epoch_auc" else "a seed",
         )
         label = "mean"
         if "interval_over_images" in found:
             axes.plot(found["interval_over_images"], [place, place], c=COLOURS[0], lw=2)
             label = "mean, with 95% interval over images"
         axes.plot(found["mean"], place, "D", c=COLOURS[4], ms=7, label=label)
-    axes.set(xlabel=title(figure))
+    axes.set(xlabel=title(metric))
     _legend(axes)
     return picture
 
 
-def plot_differences(rows: Sequence[Mapping[str, Any]], figure: str, reference: str) -> Figure:
+def plot_differences(rows: Sequence[Mapping[str, Any]], metric: str, reference: str) -> Figure:
     """Draws each model's difference from the reference with its intervals over images and seeds."""
     picture, axes = _rows([row["model"] for row in rows])
     axes.axvline(0, c="grey", ls=":")
@@ -63,7 +63,7 @@ def plot_differences(rows: Sequence[Mapping[str, Any]], figure: str, reference: 
                 style = "-" if kind == "images" else "--"
                 axes.plot(row[f"interval_over_{kind}"], heights, style, c=colour, lw=3, label=label)
         axes.plot(row["difference"], place, "D", c="black", ms=6, label="difference of means")
-    axes.set(xlabel=f"{title(figure)}, difference from {reference}")
+    axes.set(xlabel=f"{title(metric)}, difference from {reference}")
     _legend(axes)
     return picture
 
@@ -141,7 +141,7 @@ def _epochs(values: np.ndarray) -> np.ndarray:
 
 
 def _rows(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes with a row a name, the first on top."""
+    """Axes with a row per name, the first on top."""
     picture = Figure(figsize=(9.5, 1.6 + 0.36 * len(names)), layout="constrained")
     axes = picture.subplots()
     axes.set_yticks(range(len(names)), names)

@@ -29,7 +29,7 @@ def p_value(value: float | None) -> str:
 
 
 def models_table(comparison: dict[str, Any]) -> str:
-    """Returns a row a model: its figures and its cost."""
+    """Returns a row per model: its metrics and its cost."""
     judged = BEST_EPOCH not in comparison["differences"]
     header = ["model", "runs"]
     if judged:
@@ -61,7 +61,7 @@ def models_table(comparison: dict[str, Any]) -> str:
 
 
 def draws_table(comparison: dict[str, Any]) -> str:
-    """Returns a row a model with windows: its ROC AUC by draws averaged; "" where there is none."""
+    """Returns a row per model with windows: its ROC AUC by draws averaged; "" if there is none."""
     header, *rows = draws_rows(comparison)
     return markdown_table(header, rows) if rows else ""
 
@@ -81,14 +81,14 @@ def draws_rows(comparison: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def differences_table(comparison: dict[str, Any], figure: str) -> str:
-    """Returns a row a model: the difference of a figure from the reference's, and its chance."""
-    judged = figure != BEST_EPOCH
+def differences_table(comparison: dict[str, Any], metric: str) -> str:
+    """Returns a row per model: the difference of a metric from the reference's, and its chance."""
+    judged = metric != BEST_EPOCH
     header = [f"minus {comparison['reference']}", "difference"]
     header += ["95% interval over images", "p (Holm)"] if judged else []
     header += ["95% interval over seeds", "p (Holm)", "Hedges' g"]
     rows = []
-    for row in comparison["differences"][figure]:
+    for row in comparison["differences"][metric]:
         cells = [row["model"], f"{row['difference']:+.4f}"]
         if judged:
             cells += [signed_interval(row["interval_over_images"])]

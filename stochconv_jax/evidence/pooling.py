@@ -10,7 +10,7 @@ from stochconv_jax.evidence.runs import Judged, RunRecord
 
 
 def by_seed(runs: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
-    """Returns the runs of each model and seed: one, or one a fold."""
+    """Returns the runs of each model and seed: one, or one per fold."""
     found: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs:
         found.setdefault((run.model, run.seed), []).append(run)

@@ -26,8 +26,8 @@ class Judged:
       ids: the images' names.
       groups: what of them belongs together; "" for alone.
       labels: int [N].
-      scores: float64 [N, classes], the mean over draws of windows.
-      draws: float64 [N, K, classes], of every draw.
+      scores: float64 [N, classes], the mean over draws.
+      draws: float64 [N, K, classes], the probabilities of every draw of windows.
       classes: names.
       split: that the images are.
       checkpoint: "best" or "latest".
@@ -52,7 +52,7 @@ class RunRecord:
       model: what it shares with runs of other seeds and folds.
       seed: which of these it is; runs on several folds share it.
       curve: [epochs] by name.
-      speed: images a second in training, the median over epochs; NaN where not known.
+      speed: images per second in training, the median over epochs; NaN where not known.
       judged: its predictions; None where it has not been evaluated.
       cost: parameters, gigaflops and step_megabytes, where known.
       config: what it was made with, but for seed, fold and "eval".
@@ -204,12 +204,7 @@ def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
     rows = [rows[number] for number in order]
     labels = np.array([classes.index(row["label"]) for row in rows])
     groups = {row["id"]: row["group"] for row in _read_rows(directory / "images.csv")}
-    with np.load(directory / "logits.npz") as file:
-        draws = class_probabilities(file["logits"])[order]
-    if not np.isfinite(draws).all():
-        raise InputError(
-            f"{directory / 'logits.npz'} holds NaN or infinite logits; run eval.py again"
-        )
+    draws = _read_draws(directory / "logits.npz", len(rows))[order]
     return Judged(
         tuple(row["id"] for row in rows),
         tuple(groups[row["id"]] for row in rows),
@@ -220,6 +215,19 @@ def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
         metrics["split"],
         metrics["checkpoint"],
     )
+
+
+def _read_draws(path: pathlib.Path, images: int) -> np.ndarray:
+    """Float64 [N, K, classes], in the order of predictions.csv."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing; run eval.py again")
+    with np.load(path) as file:
+        logits = file["logits"]
+    if len(logits) != images:
+        raise InputError(f"{path} does not fit predictions.csv beside it; run eval.py again")
+    if not np.isfinite(logits).all():
+        raise InputError(f"{path} holds logits that are NaN or infinite; run eval.py again")
+    return class_probabilities(logits)
 
 
 def _check_models(runs: Sequence[RunRecord]) -> None:

@@ -22,7 +22,8 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.metrics import log_loss, roc_auc
+from stochconv_jax.evaluation.estimate import roc_auc_value
+from stochconv_jax.evaluation.metrics import log_loss
 from stochconv_jax.inference.predict import Predict, make_predict, predict_all, rows_per_batch
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.keys import Purpose
@@ -127,7 +128,7 @@ class _Training:
             "epoch": epoch,
             "train_loss": float(np.mean(steps.losses)),
             "val_loss": validation_loss,
-            "train_auc": roc_auc(steps.labels, class_probabilities(steps.logits)),
+            "train_auc": roc_auc_value(steps.labels, class_probabilities(steps.logits)),
             "val_auc": validation_auc,
             "seconds": round(time.perf_counter() - start, 3),
             "images_per_second": round(steps.speed, 3),
@@ -180,7 +181,7 @@ class _Training:
         model, key = (state.parameters, state.batch_stats), self.run.key(Purpose.VALIDATION)
         predictions = predict_all(self.predict, model, batches, key)
         mean = predictions.probabilities.mean(axis=1)
-        return log_loss(predictions.labels, mean), roc_auc(predictions.labels, mean)
+        return log_loss(predictions.labels, mean), roc_auc_value(predictions.labels, mean)
 
     def _finite_loss(self, metrics: StepMetrics, epoch: int) -> float:
         loss = float(metrics.loss)
