@@ -22,3 +22,9 @@ def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequen
     text = io.StringIO(newline="")
     csv.writer(text).writerows([header, *rows])
     atomic_write(path, text.getvalue())
+
+
+def read_table(path: pathlib.Path) -> list[dict[str, str]]:
+    """Reads a CSV that `write_table` wrote, a dictionary for each row."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

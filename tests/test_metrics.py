@@ -17,7 +17,7 @@ from stochconv_jax.evaluation.deferral import (
 )
 from stochconv_jax.evaluation.draw_curve import draw_counts, draw_curve
 from stochconv_jax.evaluation.estimate import roc_auc_value
-from stochconv_jax.evaluation.evaluate import write_predictions
+from stochconv_jax.evaluation.kept_evaluation import write_predictions
 from stochconv_jax.evaluation.metrics import log_loss
 from stochconv_jax.evaluation.subgroups import subgroup_table
 from stochconv_jax.evaluation.summary import summarize

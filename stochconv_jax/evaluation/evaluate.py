@@ -1,19 +1,14 @@
 """Evaluating a trained run: predictions, figures of merit and a report."""
 
-import io
-import json
 import pathlib
 from typing import Any, NamedTuple
 
-import numpy as np
 from ml_collections import ConfigDict
 
-from stochconv_jax.atomic_write import atomic_write, write_table
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.data.dataset.prepared import KNOWN
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.external import external_images, folder_table
-from stochconv_jax.evaluation.json_numbers import without_nan
+from stochconv_jax.evaluation.kept_evaluation import REPORT, write_evaluation
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.evaluation.run_thresholds import run_thresholds
 from stochconv_jax.evaluation.summary import summarize
@@ -81,11 +76,14 @@ def evaluate(
     if judged.split == "test":
         thresholds = run_thresholds(network, None if data else judged.dataset)
     metrics = _metrics(network, judged, predictions, thresholds)
-    _write(directory, run, metrics, predictions, judged.dataset)
+    # A run of a study is called seed0 or so: its model's directory says more.
+    name = "/".join(run.directory.absolute().parts[-2:])
+    report = write_report(name, run.config, metrics, predictions, judged.dataset)
+    write_evaluation(directory, metrics, report, predictions, judged.dataset)
     for sentence in judged.left_out:
         print(f"left out: {sentence}")
     _print(metrics)
-    print(f"report: {directory / 'report.html'}")
+    print(f"report: {directory / REPORT}")
 
 
 def _output(run: Run, data: str, output: str) -> pathlib.Path:
@@ -118,51 +116,6 @@ def _metrics(
     }
 
 
-def _write(
-    directory: pathlib.Path,
-    run: Run,
-    metrics: dict[str, Any],
-    predictions: Predictions,
-    dataset: ImageDataset,
-) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    # It comes last, for whoever looks whether the run has been evaluated.
-    (directory / "metrics.json").unlink(missing_ok=True)
-    write_predictions(directory / "predictions.csv", dataset, predictions)
-    examples = [dataset.examples[index] for index in predictions.indices]
-    facts = ([row.id, row.group, *(row.known.get(name, "") for name in KNOWN)] for row in examples)
-    write_table(directory / "images.csv", ["id", "group", *KNOWN], facts)
-    atomic_write(directory / "logits.npz", _archive(predictions))
-    # A run of a study is called seed0 or so: its model's directory says more.
-    name = "/".join(run.directory.absolute().parts[-2:])
-    page = write_report(name, run.config, metrics, predictions, dataset)
-    atomic_write(directory / "report.html", page)
-    atomic_write(directory / "metrics.json", json.dumps(without_nan(metrics), indent=2) + "\n")
-
-
-def write_predictions(path: pathlib.Path, dataset: ImageDataset, predictions: Predictions) -> None:
-    """Writes a row per image: id, label, probability, spread, and a column per class of several.
-
-    `probability` is the positive class's, or the most probable class's of several; `spread` is the
-    standard deviation of that probability over the draws of windows.
-    """
-    draws = predictions.probabilities
-    mean, spread = draws.mean(axis=1), draws.std(axis=1)
-    binary = len(dataset.classes) == 2
-    shown = np.ones(len(mean), int) if binary else mean.argmax(axis=1)
-    header = ["id", "label", "probability", "spread"]
-    header += [] if binary else [f"probability_{name}" for name in dataset.classes]
-
-    def row(number: int, index: int) -> list[str]:
-        example = dataset.examples[index]
-        values = [mean[number, shown[number]], spread[number, shown[number]]]
-        values += [] if binary else list(mean[number])
-        # Seventeen digits tell any two float64 apart, so that no rank is lost.
-        return [example.id, example.label, *(f"{value:.17g}" for value in values)]
-
-    write_table(path, header, (row(*pair) for pair in enumerate(predictions.indices)))
-
-
 def _print(metrics: dict[str, Any]) -> None:
     for name, value in metrics.items():
         if isinstance(value, int | str):
@@ -171,9 +124,3 @@ def _print(metrics: dict[str, Any]) -> None:
             limits = metrics["intervals"].get(name)
             shown = f"  [{limits[0]:.4f}, {limits[1]:.4f}]" if limits else ""
             print(f"{name:34}{value:.4f}{shown}")
-
-
-def _archive(predictions: Predictions) -> bytes:
-    content = io.BytesIO()
-    np.savez_compressed(content, **predictions._asdict())
-    return content.getvalue()

@@ -1,9 +1,7 @@
 """Reading what runs left: their curves, their predictions and their cost."""
 
-import csv
 import dataclasses
 import hashlib
-import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -12,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.inference.probabilities import class_probabilities
+from stochconv_jax.evaluation.kept_evaluation import read_evaluation
+from stochconv_jax.runs.saved_config import read_config, read_json
+from stochconv_jax.training.history import read_history
 
 CURVES = ("epoch", "train_loss", "val_loss", "train_auc", "val_auc")
 RUN_NAME = re.compile(r"seed(\d+)(_fold\d+)?")
@@ -140,11 +140,11 @@ def _same_seed(run: RunRecord, other: RunRecord) -> bool:
 
 
 def _read_run(path: pathlib.Path) -> RunRecord:
-    config = _read_json(path / "config.json")
-    rows = _read_rows(path / "metrics.csv")
+    config = read_config(path).to_dict()
+    rows = read_history(path)
     try:
-        curve = {column: np.array([float(row[column]) for row in rows]) for column in CURVES}
-        speed = float(np.median([float(row["images_per_second"]) for row in rows]))
+        curve = {column: np.array([row[column] for row in rows]) for column in CURVES}
+        speed = float(np.median([row["images_per_second"] for row in rows]))
         seed, fold = config.pop("seed"), config["data"].pop("fold")
     except (KeyError, ValueError) as error:
         raise InputError(f"{path} is not what train.py leaves ({error!r}); leave it out") from error
@@ -156,7 +156,7 @@ def _read_run(path: pathlib.Path) -> RunRecord:
         curve,
         speed,
         _read_judged(path, len(rows)),
-        _read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
+        read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
         config,
         fold,
     )
@@ -189,45 +189,24 @@ def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -
 
 
 def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
-    directory = path / "eval"
-    if not (directory / "metrics.json").is_file():
+    kept = read_evaluation(path / "eval")
+    if kept is None:
         return None
-    metrics = _read_json(directory / "metrics.json")
-    if metrics["epochs"] != epochs:
+    if kept.metrics["epochs"] != epochs:
         raise InputError(
-            f"{path} was evaluated after {metrics['epochs']} epochs and has {epochs} now; run "
+            f"{path} was evaluated after {kept.metrics['epochs']} epochs and has {epochs} now; run "
             "eval.py again"
         )
-    classes = tuple(metrics["class_names"])
-    rows = _read_rows(directory / "predictions.csv")
-    order = sorted(range(len(rows)), key=lambda number: rows[number]["id"])
-    rows = [rows[number] for number in order]
-    labels = np.array([classes.index(row["label"]) for row in rows])
-    groups = {row["id"]: row["group"] for row in _read_rows(directory / "images.csv")}
-    draws = _read_draws(directory / "logits.npz", len(rows))[order]
     return Judged(
-        tuple(row["id"] for row in rows),
-        tuple(groups[row["id"]] for row in rows),
-        labels,
-        draws.mean(axis=1),
-        draws,
-        classes,
-        metrics["split"],
-        metrics["checkpoint"],
+        kept.ids,
+        kept.groups,
+        kept.labels,
+        kept.draws.mean(axis=1),
+        kept.draws,
+        tuple(kept.metrics["class_names"]),
+        kept.metrics["split"],
+        kept.metrics["checkpoint"],
     )
-
-
-def _read_draws(path: pathlib.Path, images: int) -> np.ndarray:
-    """Float64 [N, K, classes], in the order of predictions.csv."""
-    if not path.is_file():
-        raise InputError(f"{path} is missing; run eval.py again")
-    with np.load(path) as file:
-        logits = file["logits"]
-    if len(logits) != images:
-        raise InputError(f"{path} does not fit predictions.csv beside it; run eval.py again")
-    if not np.isfinite(logits).all():
-        raise InputError(f"{path} holds logits that are NaN or infinite; run eval.py again")
-    return class_probabilities(logits)
 
 
 def _check_models(runs: Sequence[RunRecord]) -> None:
@@ -251,15 +230,3 @@ def _check_models(runs: Sequence[RunRecord]) -> None:
                 f"{other.path} and {run.path} were evaluated on different splits or checkpoints or "
                 "with different numbers of draws; run eval.py alike on both"
             )
-
-
-def _read_rows(path: pathlib.Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}); make it again") from error

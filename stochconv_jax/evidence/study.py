@@ -1,6 +1,5 @@
 """A study: several models, trained and evaluated with several seeds, on several folds."""
 
-import csv
 import json
 import os
 import pathlib
@@ -14,10 +13,12 @@ from ml_collections import ConfigDict
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.evaluation.kept_evaluation import read_metrics
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.compilation_cache import keep_compiled
 from stochconv_jax.runs.identity import check_config
 from stochconv_jax.runs.run import run_lock
+from stochconv_jax.training.history import read_history
 from stochconv_jax.training.loop import train
 
 USAGE = """usage: stochconv study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
@@ -28,7 +29,7 @@ to go on, and several times, on several machines that share DIRECTORY, to divide
 The studies are in configs/studies/; `stochconv compare` compares what they leave."""
 
 
-class Run(NamedTuple):
+class PlannedRun(NamedTuple):
     """One training of a study, in the directory `name` of its own."""
 
     name: str
@@ -73,7 +74,7 @@ def study(config: ConfigDict, workdir: str) -> None:
         raise InputError(f"{len(failed)} runs failed ({', '.join(failed)}); the reasons are above")
 
 
-def make_runs(study_config: ConfigDict) -> list[Run]:
+def make_runs(study_config: ConfigDict) -> list[PlannedRun]:
     """Returns a study's runs, whole rounds of models first, so that an early end is a fair one.
 
     Raises:
@@ -91,7 +92,7 @@ def make_runs(study_config: ConfigDict) -> list[Run]:
                 if study_config.folds:
                     copy.data.fold = fold
                 suffix = f"_fold{fold}" if study_config.folds else ""
-                runs.append(Run(f"{name}/seed{seed}{suffix}", copy.lock()))
+                runs.append(PlannedRun(f"{name}/seed{seed}{suffix}", copy.lock()))
     return runs
 
 
@@ -110,27 +111,18 @@ def _model_config(study_config: ConfigDict, name: str) -> ConfigDict:
     return config
 
 
-def _make(run: Run, path: pathlib.Path) -> None:
+def _make(run: PlannedRun, path: pathlib.Path) -> None:
     check_config(run.config, path)
-    if _epochs(path) < run.config.train.epochs:
+    if len(read_history(path)) < run.config.train.epochs:
         train(run.config, str(path))
     if not is_evaluated(path, run.config):
         evaluate(run.config, str(path))
 
 
-def _epochs(path: pathlib.Path) -> int:
-    try:
-        with (path / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            return sum(1 for _ in csv.DictReader(file))
-    except FileNotFoundError:
-        return 0
-
-
 def is_evaluated(path: pathlib.Path, config: ConfigDict) -> bool:
     """Returns whether the run in `path` has been evaluated as `config` says, its training over."""
-    try:
-        done = json.loads((path / "eval" / "metrics.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    done = read_metrics(path / "eval")
+    if done is None:
         return False
     asked = json.loads(json.dumps(config.eval.to_dict()))
-    return done.get("eval") == asked and done.get("epochs") == _epochs(path)
+    return done.get("eval") == asked and done.get("epochs") == len(read_history(path))

@@ -1,6 +1,5 @@
 """A run: one training of one config on one data set, in a directory of its own."""
 
-import csv
 import dataclasses
 import json
 import pathlib
@@ -13,7 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from stochconv_jax.atomic_write import atomic_write, write_table
+from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.framing import Framing
@@ -160,8 +159,7 @@ class Run:
 
     def images(self) -> list[dict[str, str]]:
         """Returns what is kept of the images that the run was made with: IMAGE_COLUMNS each."""
-        with (self.directory / "images.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return read_table(self.directory / "images.csv")
 
     def _write(self, dataset: ImageDataset) -> None:
         rows = (

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tensorboardX import SummaryWriter
 
-from stochconv_jax.atomic_write import atomic_write, write_table
+from stochconv_jax.atomic_write import atomic_write, read_table, write_table
+from stochconv_jax.errors import InputError
 
 COLUMNS = (
     "epoch",
@@ -53,6 +54,23 @@ class History:
         picture = io.BytesIO()
         plot_curves(rows).savefig(picture, dpi=120, format="png")
         atomic_write(self.workdir / "curves.png", picture.getvalue())
+
+
+def read_history(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """Returns the rows of a run's metrics.csv, an epoch each; none where there is no such file.
+
+    Raises:
+      InputError: it is damaged.
+    """
+    path = workdir / "metrics.csv"
+    if not path.is_file():
+        return []
+    try:
+        return [{name: float(row[name]) for name in COLUMNS} for row in read_table(path)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged ({error!r}); train on, which writes it anew"
+        ) from error
 
 
 def plot_curves(rows: list[dict[str, float]]) -> Figure:
