@@ -77,19 +77,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     layers: dict[str, tuple[jax.Array, Layer]] = {
         "standard stem, float32": (small, standard_stem),
         "standard stem, patch_conv": (small, functools.partial(patch_conv, strides=STRIDES)),
-        "stochastic, a window an image and kernel": (
+        "stochastic, one window per image and kernel": (
             planes,
             lambda x, k: stochastic_conv_polyphase(x, k, windows(), *geometry),
         ),
-        "stochastic, one window a kernel": (
+        "stochastic, one window per kernel": (
             planes,
             lambda x, k: stochastic_conv_polyphase(x, k, windows(per_image=False), *geometry),
         ),
-        "one window a kernel, as published": (
+        "one window per kernel, as published": (
             images,
             lambda x, k: per_batch_shortcut(x, k, windows(per_image=False), output),
         ),
-        "a window an image and kernel, as it reads": (
+        "one window per image and kernel, as it reads": (
             images,
             lambda x, k: readable_stochastic_conv(x, k, windows(), *geometry),
         ),

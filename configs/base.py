@@ -86,8 +86,8 @@ def _model() -> ConfigDict:
     model.branches = ("global",)  # any of global and stochastic, one entry a branch
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
-    model.windows = 0  # windows an image, dividing the kernels; 0 for a window a kernel
-    model.per_image = True  # False draws the windows once a batch, as published
+    model.windows = 0  # windows per image, dividing the kernels; 0 for one window per kernel
+    model.per_image = True  # False draws the windows once per batch, as published
     model.axes = "independent"  # or diagonal, as published
     model.dropout_rate = 0.3  # before the dense layer, in [0, 1)
     model.batch_norm_momentum = 0.99  # kept of running statistics each step; lower for short runs
@@ -99,7 +99,7 @@ def _model() -> ConfigDict:
 def _train() -> ConfigDict:
     train = ConfigDict()
     train.epochs = 60  # may be raised later to train a finished run further
-    train.batch_size = 32  # images a step over all devices; a pass leaves out what fills none
+    train.batch_size = 32  # images per step over all devices; a pass leaves out what fills none
     train.steps_per_epoch = 0  # 0 for one pass over the training split
     train.learning_rate = 1e-3
     train.constant_epochs = 15  # the last epoch, counted from 0, before the rate decays

@@ -39,7 +39,7 @@ def models_table(comparison: dict[str, Any]) -> str:
             "balanced accuracy (most probable class)",
         ]
         header += ["gain of averaging draws (95% interval over images)", "parameters"]
-        header += ["GFLOPs of one draw", "images/s", "MB a step"]
+        header += ["GFLOPs of one draw", "images/s", "MB per step"]
     else:
         header += ["best epoch's validation AUC", "best run", "final epoch"]
     rows = []

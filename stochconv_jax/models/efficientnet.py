@@ -150,7 +150,7 @@ BACKBONES = {
     "efficientnet_b7": EfficientNet(2.0, 3.1, 600, 0.5),
     "efficientnet_b8": EfficientNet(2.2, 3.6, 672, 0.5),
     "efficientnet_l2": EfficientNet(4.3, 5.3, 800, 0.5),
-    # Ours, not published: half of B0's width, one block a stage, for tests and the quickstart.
+    # Ours, not published: half of B0's width, one block per stage, for tests and the quickstart.
     "efficientnet_tiny": EfficientNet(0.5, 0.25, 112, 0.2),
 }
 
