@@ -26,6 +26,7 @@ class _Judged(NamedTuple):
     dataset: ImageDataset
     split: str
     name: str
+    source: str
     left_out: list[str]
 
 
@@ -65,11 +66,13 @@ def evaluate(
     if data:
         folder = folder_table(run, data, table, image_column, label_column, group_column)
         dataset, left_out = external_images(run, folder)
-        judged = _Judged(dataset, "test", EXTERNAL, left_out)
+        judged = _Judged(dataset, "test", EXTERNAL, f"{data}, {folder.table}", left_out)
     elif table or image_column or label_column or group_column:
         raise InputError("a table or a column is named without --data; name the images' directory")
     else:
-        judged = _Judged(run.load_dataset(), config.eval.split, config.eval.split, [])
+        split, section = config.eval.split, config.data
+        source = f"{section.name} {section.directory}".rstrip()
+        judged = _Judged(run.load_dataset(), split, split, source, [])
     network = TrainedNetwork.restore(run)
     predictions = network.predict_split(judged.dataset, judged.split)
     thresholds = {}
@@ -78,7 +81,7 @@ def evaluate(
     metrics = _metrics(network, judged, predictions, thresholds)
     # A run of a study is called seed0 or so: its model's directory says more.
     name = "/".join(run.directory.absolute().parts[-2:])
-    report = write_report(name, run.config, metrics, predictions, judged.dataset)
+    report = write_report(name, run.config, metrics, predictions, judged.dataset, judged.source)
     write_evaluation(directory, metrics, report, predictions, judged.dataset)
     for sentence in judged.left_out:
         print(f"left out: {sentence}")

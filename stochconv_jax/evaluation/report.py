@@ -43,6 +43,7 @@ def write_report(
     metrics: dict[str, Any],
     predictions: Predictions,
     dataset: ImageDataset,
+    images: str,
 ) -> str:
     """Returns the page: metrics, plots, errors and provenance, with nothing fetched from elsewhere.
 
@@ -52,6 +53,7 @@ def write_report(
       metrics: as `summarize` returns them, with the split, checkpoint, data and provenance.
       predictions: what they were computed from.
       dataset: the images, for thumbnails of errors.
+      images: where they come from.
     """
     rows = [
         (name, metrics[name], metrics["intervals"].get(name), explanation)
@@ -65,7 +67,7 @@ def write_report(
         run=run,
         where=_where(metrics["split"]),
         network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
-        images=f"{config.data.name} {config.data.directory}".rstrip(),
+        images=images,
         least_images=LEAST_IMAGES,
         rows=rows,
         metrics=metrics,

@@ -41,14 +41,10 @@ def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -
       name: what to call it; the path where "".
 
     Raises:
-      InputError: it is not a whole image.
+      InputError: it is not a whole image; the message does not name it.
     """
-    name = name or str(photograph)
-    try:
-        encoded = _encoded(photograph)
-        return FramedPhotograph(name, framing.frame(encoded), content_index(encoded))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
+    encoded = _encoded(photograph)
+    return FramedPhotograph(name or str(photograph), framing.frame(encoded), content_index(encoded))
 
 
 def content_index(encoded: bytes) -> int:

@@ -112,7 +112,7 @@ def _tell(
     predictor: Predictor, count: int, failed: Sequence[PhotographPrediction], output: pathlib.Path
 ) -> None:
     for each in failed:
-        print(f"not predicted: {each.problem}", file=sys.stderr)
+        print(f"not predicted: {each.name}: {each.problem}", file=sys.stderr)
     if len(predictor.classes) == 2:
         positive = predictor.classes[1]
         print(f"{positive} from a probability of {predictor.threshold:.4f} on: ", end="")

@@ -86,7 +86,7 @@ class Predictor:
         rows = list(self.predict_each(images))
         for row in rows:
             if row.problem:
-                raise InputError(row.problem)
+                raise InputError(f"{row.name}: {row.problem}")
         return Predictions(
             tuple(row.name for row in rows),
             np.stack([row.logits for row in rows]),
