@@ -14,7 +14,7 @@ from ml_collections import ConfigDict, config_flags
 
 from stochconv_jax.config_file import load_config
 from stochconv_jax.errors import InputError
-from stochconv_jax.runs.saved_config import read_config
+from stochconv_jax.saved_config import read_config
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

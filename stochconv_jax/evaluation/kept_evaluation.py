@@ -16,7 +16,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.json_numbers import without_nan
 from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.inference.probabilities import class_probabilities
-from stochconv_jax.runs.saved_config import read_json
+from stochconv_jax.saved_config import read_json
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"

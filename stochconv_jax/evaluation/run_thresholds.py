@@ -7,7 +7,7 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.evaluation.thresholds import choose_thresholds
 from stochconv_jax.inference.trained_network import TrainedNetwork
-from stochconv_jax.runs.saved_config import read_json
+from stochconv_jax.saved_config import read_json
 
 
 def run_thresholds(

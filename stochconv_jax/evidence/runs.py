@@ -11,7 +11,7 @@ import numpy as np
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.kept_evaluation import read_evaluation
-from stochconv_jax.runs.saved_config import read_config, read_json
+from stochconv_jax.saved_config import read_config, read_json
 from stochconv_jax.training.history import read_history
 
 CURVES = ("epoch", "train_loss", "val_loss", "train_auc", "val_auc")

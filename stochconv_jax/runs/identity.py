@@ -7,7 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.runs.saved_config import read_json
+from stochconv_jax.saved_config import read_json
 
 # Fields that may change from one command to the next on the same directory: they change no result,
 # or say where data lie whose content is told by data.json.

@@ -30,7 +30,7 @@ from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import replicated
 from stochconv_jax.runs.identity import check_config, check_data
 from stochconv_jax.runs.provenance import provenance
-from stochconv_jax.runs.saved_config import read_config, read_json
+from stochconv_jax.saved_config import read_config, read_json
 
 IMAGE_COLUMNS = ("id", "label", "group", "split", "sha256")
 
