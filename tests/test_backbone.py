@@ -1,4 +1,4 @@
-"""A family of networks other than EfficientNet: what the protocol asks for, and nothing else."""
+"""What any family of networks is joined by, shown on one that is not EfficientNet."""
 
 import dataclasses
 
@@ -7,62 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from toy_family import Toy
 
 from stochconv_jax.models import Context, create_model
 from stochconv_jax.models.parameter_names import parameters_by_name
 from stochconv_jax.ops import polyphase
-
-KERNEL = nnx.initializers.he_normal()
-
-
-class Activation(nnx.Module):
-    def __call__(self, x, train=False):
-        return jax.nn.relu(x)
-
-
-class Block(nnx.Module):
-    def __init__(self, inputs, features, rngs):
-        self.dense = nnx.Linear(inputs, features, rngs=rngs)
-
-    def __call__(self, x, draw=None):
-        return jax.nn.gelu(self.dense(x))
-
-
-class Pool(nnx.Module):
-    def __call__(self, x, train=False):
-        return x.mean(axis=(1, 2))
-
-
-@dataclasses.dataclass(frozen=True)
-class Toy:
-    """Two stages behind a stem of 6 kernels of 5x3 with strides (4, 2), pixels scaled to +-1."""
-
-    pixel_mean = pixel_deviation = (0.5, 0.5, 0.5)
-    stem_kernel_size, stem_strides, stem_features = (5, 3), (4, 2), 6
-    repeats = (1, 2)
-
-    def head_features(self, in_features):
-        return in_features
-
-    def stage_features(self, stage):
-        return (8, 10)[stage - 1]
-
-    def initial_stem_kernel(self, features, rngs):
-        return KERNEL(rngs.params(), (*self.stem_kernel_size, 3, features))
-
-    def make_stem_activation(self, features, *, dtype, rngs):
-        return Activation()
-
-    def make_stage(self, stage, in_features, *, dtype, rngs):
-        inputs = [in_features, *[self.stage_features(stage)] * (self.repeats[stage - 1] - 1)]
-        return nnx.List([Block(each, self.stage_features(stage), rngs) for each in inputs])
-
-    def make_head(self, in_features, *, dtype, rngs):
-        return Pool()
-
-    def make_classifier(self, in_features, num_outputs, rngs):
-        return nnx.Linear(in_features, num_outputs, rngs=rngs)
-
 
 LOW = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 HIGH = np.random.default_rng(1).integers(0, 256, (3, 128, 96, 3)).astype(np.uint8)

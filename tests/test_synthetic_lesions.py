@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -11,7 +12,6 @@ from configs import base
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
-from sklearn.metrics import roc_auc_score
 
 
 def texture_features(image):
