@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints and keeps the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="efficientnet_b0", choices=BACKBONES)
-    parser.add_argument("--samples", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--draws", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=224, help="of the small images")
     parser.add_argument("--high", type=int, default=1024, help="side of the large images")
@@ -38,20 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = Network(options.backbone, options.side, BOTH)
     batch, key = make_batch(network, options.batch, options.high), jax.random.key(0)
     predict = {
-        str(samples): functools.partial(
-            make_predict(model, make_mesh(), samples), weights, batch, key
-        )
-        for samples in sorted({1, *options.samples})
+        str(draws): functools.partial(make_predict(model, make_mesh(), draws), weights, batch, key)
+        for draws in sorted({1, *options.draws})
     }
     times = milliseconds(predict, options.repeats)
     rows = [
         {
-            "K": samples,
+            "K": draws,
             "ms": time,
             "single evaluations": time / times["1"],
-            "of K whole passes": time / (int(samples) * times["1"]),
+            "of K whole passes": time / (int(draws) * times["1"]),
         }
-        for samples, time in times.items()
+        for draws, time in times.items()
     ]
     setting = (
         f"full split of {options.backbone}, batch {options.batch}, {options.side}x{options.side} "

@@ -18,6 +18,7 @@ from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.ops import planes_shape
 from stochconv_jax.runs.devices import make_mesh
 from stochconv_jax.training.step import create_state, make_train_step
 
@@ -55,7 +56,8 @@ def make_batch(network: Network, batch: int, high: int) -> Batch:
         "mask": np.ones(batch, bool),
     }
     if "stochastic" in network.branches:
-        planes = (batch, 2, 2, 3, high // 2, high // 2)
+        strides = BACKBONES[network.backbone].stem_strides
+        planes = (batch, *planes_shape((high, high), strides))
         images["image_high"] = rng.integers(0, 256, planes, dtype=np.uint8)
     return images
 
@@ -89,7 +91,7 @@ def make_jax(
         kept[0], metrics = step(kept[0], images, key, no_loss)
         return metrics.loss
 
-    predict = make_predict(model, mesh, samples=1).lower(weights, images, key).compile()
+    predict = make_predict(model, mesh, draws=1).lower(weights, images, key).compile()
     return (
         train,
         functools.partial(predict, weights, images, key),

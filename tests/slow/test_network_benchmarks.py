@@ -29,6 +29,6 @@ def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
 
 
 def test_sampling(tmp_path):
-    arguments = "--backbone efficientnet_tiny --samples 2 --batch 4 --side 32 --high 64 --repeats 1"
+    arguments = "--backbone efficientnet_tiny --draws 2 --batch 4 --side 32 --high 64 --repeats 1"
     rows = run(sampling, tmp_path, arguments)
     assert [row["K"] for row in rows] == ["1", "2"]
