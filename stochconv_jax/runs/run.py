@@ -166,11 +166,13 @@ class Run:
             (example.id, example.label, example.group, split, example.sha256)
             for example, split in zip(dataset.examples, dataset.splits, strict=True)
         )
+        # What was chosen for an earlier training of this directory holds for no other.
+        (self.directory / "thresholds.json").unlink(missing_ok=True)
         write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
         _write_json(self.directory / "data.json", self.data)
         started = self.directory / "provenance.json"
-        earlier = json.loads(started.read_text(encoding="utf-8")) if started.exists() else []
-        _write_json(started, [*earlier, provenance()])
+        earlier = read_json(started)["starts"] if started.exists() else []
+        _write_json(started, {"starts": [*earlier, provenance()]})
         # It comes last, for it is what tells that the directory is a run's.
         _write_json(self.directory / "config.json", self.config.to_dict())
 
