@@ -18,6 +18,7 @@ from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.inference.predict import make_predict
 from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models.backbone import stem_output_size
 from stochconv_jax.ops import planes_shape
 from stochconv_jax.runs.devices import make_mesh
 from stochconv_jax.training.step import create_state, make_train_step
@@ -71,7 +72,7 @@ def make_jax(
         BACKBONES[network.backbone],
         seed=0,
         branches=network.branches,
-        output_size=(-(-network.side // 2),) * 2,
+        output_size=stem_output_size(BACKBONES[network.backbone], (network.side,) * 2),
         remat=network.remat,
         dtype=jnp.float32 if on_cpu else jnp.bfloat16,
     )

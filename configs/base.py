@@ -82,7 +82,11 @@ def _augment() -> ConfigDict:
 
 def _model() -> ConfigDict:
     model = ConfigDict()
-    model.backbone = "efficientnet_b0"  # b0 to b8, l2, or efficientnet_tiny
+    model.backbone = "efficientnet_b0"  # b0 to b8, l2, lite0 to lite4, or efficientnet_tiny
+    model.pixels = (
+        "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255) or the backbone's own
+    )
+    model.conventions = "auto"  # tensorflow or pytorch padding and epsilon, or the backbone's own
     model.branches = ("global",)  # any of global and stochastic, one entry a branch
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own

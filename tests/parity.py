@@ -84,7 +84,7 @@ def copy_weights(theirs: keras.Model, ours) -> None:
 
     branch = ours.branches["global"]
     conv("stem_conv", branch.conv)
-    norm("stem_bn", branch.activation.norm)
+    norm("stem_bn", branch.stem_tail.norm)
     for number in branch.stages.numbers:
         for repeat, module in enumerate(branch.stages.blocks(number)):
             block(f"block{number}{chr(ord('a') + repeat)}_", module)

@@ -7,7 +7,8 @@ from parity import keras_twin
 from support import abstract, count_parameters
 
 from stochconv_jax.models import BACKBONES, create_model
-from stochconv_jax.models.mbconv import MBConv, batch_norm
+from stochconv_jax.models.conv import batch_norm
+from stochconv_jax.models.mbconv import MBConv
 
 # Trainable parameters with 1,000 classes, as the official implementation prints them.
 OFFICIAL = {
@@ -21,10 +22,15 @@ OFFICIAL = {
     "b7": 66_347_960,
     "b8": 87_413_142,
     "l2": 480_309_308,
+    "lite0": 4_652_008,
+    "lite1": 5_416_680,
+    "lite2": 6_092_072,
+    "lite3": 8_197_096,
+    "lite4": 13_006_568,
 }
 
 
-@pytest.mark.parametrize("name", ["b0", "b4", "b7"])
+@pytest.mark.parametrize("name", ["b0", "b4", "b7", "lite0", "lite2", "lite4"])
 def test_parameter_counts_are_the_official_ones(name):
     model = abstract(f"efficientnet_{name}", branches=("global",), num_outputs=1000)
     assert count_parameters(model) == OFFICIAL[name]

@@ -7,12 +7,12 @@ import pytest
 from four_devices import assert_gradients_equal_one_devices
 from jax import lax
 
-from stochconv_jax.ops import patch_conv
+from stochconv_jax.ops import output_size, patch_conv
 
 
-def xla_conv(x, kernel, strides):
+def xla_conv(x, kernel, strides, padding="SAME"):
     return lax.conv_general_dilated(
-        x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
@@ -38,6 +38,16 @@ def test_equals_xlas_convolution_with_gradients(size, kernel_size, strides, meth
         jax.tree.leaves(actual), jax.tree.leaves(value_and_gradients(xla_conv)), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["patches", "conv"])
+def test_symmetric_padding_is_that_of_pytorchs_networks(method):
+    x = jax.random.normal(jax.random.key(0), (2, 16, 15, 3))
+    kernel = jax.random.normal(jax.random.key(1), (7, 3, 3, 5))
+    expected = xla_conv(x, kernel, (2, 2), ((3, 3), (1, 1)))
+    found = patch_conv(x, kernel, (2, 2), "SYMMETRIC", method)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert output_size((16, 15), (7, 3), (2, 2), "SYMMETRIC") == found.shape[1:3]
 
 
 @pytest.mark.parametrize(("platform", "convolutions"), [("cpu", 0), ("cuda", 3), ("tpu", 3)])

@@ -129,11 +129,11 @@ def test_what_an_image_meets_depends_on_its_index_and_not_on_its_place(train):
 
 def test_training_updates_the_statistics_and_evaluation_does_not():
     model, images = nnx.clone(split_model()), make_images()
-    before = np.array(model.branches["stochastic"].activation.norm.mean[...])
+    before = np.array(model.branches["stochastic"].stem_tail.norm.mean[...])
     apply(model, *images, jax.random.key(0))
-    np.testing.assert_array_equal(model.branches["stochastic"].activation.norm.mean[...], before)
+    np.testing.assert_array_equal(model.branches["stochastic"].stem_tail.norm.mean[...], before)
     apply(model, *images, jax.random.key(0), train=True)
-    assert (model.branches["stochastic"].activation.norm.mean[...] != before).all()
+    assert (model.branches["stochastic"].stem_tail.norm.mean[...] != before).all()
 
 
 def test_bfloat16_networks_keep_float32_parameters_and_logits():

@@ -5,6 +5,8 @@ import dataclasses
 import jax
 from flax import nnx
 
+from stochconv_jax.models.backbone import HALF
+
 KERNEL = nnx.initializers.he_normal()
 
 
@@ -30,8 +32,9 @@ class Pool(nnx.Module):
 class Toy:
     """Two stages behind a stem of 6 kernels of 5x3 with strides (4, 2), pixels scaled to +-1."""
 
-    pixel_mean = pixel_deviation = (0.5, 0.5, 0.5)
-    stem_kernel_size, stem_strides, stem_features = (5, 3), (4, 2), 6
+    pixels = HALF
+    batch_norm_epsilon = 1e-3
+    stem_kernel_size, stem_strides, stem_features, stem_padding = (5, 3), (4, 2), 6, "SAME"
     repeats = (1, 2)
 
     def head_features(self, in_features):
@@ -43,7 +46,10 @@ class Toy:
     def initial_stem_kernel(self, features, rngs):
         return KERNEL(rngs.params(), (*self.stem_kernel_size, 3, features))
 
-    def make_stem_activation(self, features, *, dtype, rngs):
+    def stem_tail_features(self, features):
+        return features
+
+    def make_stem_tail(self, features, *, dtype, rngs):
         return Activation()
 
     def make_stage(self, stage, in_features, *, dtype, rngs):

@@ -1,7 +1,8 @@
-"""EfficientNet backbones and the networks that join two of them."""
+"""Backbones and the networks that join two of them."""
 
 from stochconv_jax.models.context import Context
-from stochconv_jax.models.efficientnet import BACKBONES, EfficientNet
+from stochconv_jax.models.efficientnet import EfficientNet
+from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.two_branch import Outputs, TwoBranchNetwork, create_model
 
 __all__ = ["BACKBONES", "Context", "EfficientNet", "Outputs", "TwoBranchNetwork", "create_model"]

@@ -69,8 +69,9 @@ class GlobalBranch(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.conv = GlobalConv(backbone, features, dtype=dtype, rngs=rngs)
-        self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
-        self.stages = Stages(backbone, 1, last, features, remat=remat, dtype=dtype, rngs=rngs)
+        self.stem_tail = backbone.make_stem_tail(features, dtype=dtype, rngs=rngs)
+        entering = backbone.stem_tail_features(features)
+        self.stages = Stages(backbone, 1, last, entering, remat=remat, dtype=dtype, rngs=rngs)
 
     def __call__(
         self,
@@ -81,7 +82,7 @@ class GlobalBranch(nnx.Module):
         outputs: StageOutputs,
     ) -> BranchOutput:
         """Maps `image_low` [B, h, w, 3] onward."""
-        x = self.activation(self.conv(_image(batch, "image_low", name)), context.train)
+        x = self.stem_tail(self.conv(_image(batch, "image_low", name)), context.train)
         outputs.offer(f"{name}/stem", x)
         return BranchOutput(self.stages(x, context, name, outputs))
 
@@ -106,8 +107,9 @@ class StochasticBranch(nnx.Module):
         if features % sampler.windows:
             raise ValueError(f"{sampler.windows} windows do not divide {features} kernels")
         self.conv = StochasticConv(backbone, features, output_size, dtype=dtype, rngs=rngs)
-        self.activation = backbone.make_stem_activation(features, dtype=dtype, rngs=rngs)
-        self.stages = Stages(backbone, 1, last, features, remat=remat, dtype=dtype, rngs=rngs)
+        self.stem_tail = backbone.make_stem_tail(features, dtype=dtype, rngs=rngs)
+        entering = backbone.stem_tail_features(features)
+        self.stages = Stages(backbone, 1, last, entering, remat=remat, dtype=dtype, rngs=rngs)
         self.sampler = sampler
         self.window_size = window_size(output_size, backbone.stem_kernel_size, self.conv.strides)
 
@@ -122,7 +124,7 @@ class StochasticBranch(nnx.Module):
         """Maps `image_high`, [B, H, W, 3] or its polyphase planes, onward."""
         images = _image(batch, "image_high", name)
         corners = self.sampler(context, image_size_of(images), self.window_size, given)
-        x = self.activation(self.conv(images, corners), context.train)
+        x = self.stem_tail(self.conv(images, corners), context.train)
         outputs.offer(f"{name}/stem", x)
         return BranchOutput(self.stages(x, context, name, outputs), corners)
 

@@ -1,18 +1,24 @@
-"""EfficientNet as a backbone: a stem, seven stages of MBConv blocks and a head.
+"""EfficientNet and EfficientNet-Lite: a stem, seven stages of MBConv blocks and a head.
 
 Source: Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
-Networks", and the constants of its official implementation; B8 and L2 by the same rules.
+Networks", and the constants of its official implementation; B8 and L2 by the same rules; Lite by
+the same authors' implementation of 2020.
 """
 
 import dataclasses
+import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from stochconv_jax.models.mbconv import CONV_INITIALIZER, MBConv, PointwiseConv, batch_norm
+from stochconv_jax.models.backbone import HALF, IMAGENET, Pixels
+from stochconv_jax.models.conv import CONV_INITIALIZER, PointwiseConv, batch_norm
+from stochconv_jax.models.mbconv import MBConv
+from stochconv_jax.ops import Padding
 
 
 class Stage(NamedTuple):
@@ -46,6 +52,11 @@ class EfficientNet:
       resolution: side in pixels of the images that it was tuned for.
       dropout: rate before its dense layer that it was tuned with.
       drop_path: rate of the last block; it rises linearly with depth.
+      lite: without squeeze-and-excitation, with ReLU6 in swish's place, and with stem, head and the
+        depth of the first and the last stage as they are in B0.
+      pixels: how weights of the family want them; the official ones were trained with ImageNet's.
+      padding: of the stem's and the depthwise convolutions.
+      batch_norm_epsilon: added to the variance; TensorFlow's 1e-3 or PyTorch's 1e-5.
     """
 
     width: float
@@ -53,27 +64,35 @@ class EfficientNet:
     resolution: int
     dropout: float
     drop_path: float = 0.2
+    lite: bool = False
+    pixels: Pixels = IMAGENET
+    padding: Padding = "SAME"
+    batch_norm_epsilon: float = 1e-3
 
-    # ImageNet's colours, which the official weights were trained with.
-    pixel_mean = (0.485, 0.456, 0.406)
-    pixel_deviation = (0.229, 0.224, 0.225)
     stem_kernel_size = (3, 3)
     stem_strides = (2, 2)
 
     @property
     def stem_features(self) -> int:
         """Channels of the stem."""
-        return self._scale_features(32)
+        return 32 if self.lite else self._scale_features(32)
+
+    def stem_tail_features(self, features: int) -> int:
+        """Channels that leave the stem, of so many kernels."""
+        return features
 
     def head_features(self, in_features: int) -> int:
         """Channels of the pooled features, whatever enters the head."""
         del in_features
-        return self._scale_features(1280)
+        return 1280 if self.lite else self._scale_features(1280)
 
     @property
     def repeats(self) -> tuple[int, ...]:
         """Blocks of each stage."""
-        return tuple(math.ceil(stage.repeats * self.depth) for stage in STAGES)
+        scaled = [math.ceil(stage.repeats * self.depth) for stage in STAGES]
+        if self.lite:
+            scaled[0], scaled[-1] = STAGES[0].repeats, STAGES[-1].repeats
+        return tuple(scaled)
 
     def stage_features(self, stage: int) -> int:
         """Channels that leave stage 1 to 7."""
@@ -83,11 +102,11 @@ class EfficientNet:
         """Draws the stem's kernels, float32 [3, 3, 3, features]."""
         return CONV_INITIALIZER(rngs.params(), (*self.stem_kernel_size, 3, features))
 
-    def make_stem_activation(
+    def make_stem_tail(
         self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ) -> "NormSwish":
+    ) -> "NormActivation":
         """Returns what follows the stem's convolution."""
-        return NormSwish(features, dtype=dtype, rngs=rngs)
+        return self._norm_activation(features, dtype=dtype, rngs=rngs)
 
     def make_stage(
         self, stage: int, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -106,6 +125,10 @@ class EfficientNet:
                     kernel_size=spec.kernel_size,
                     strides=spec.strides if repeat == 0 else 1,
                     drop_rate=self.drop_path * (first + repeat) / sum(self.repeats),
+                    squeeze_excitation=not self.lite,
+                    activation=self.activation,
+                    padding=self.padding,
+                    epsilon=self.batch_norm_epsilon,
                     dtype=dtype,
                     rngs=rngs,
                 )
@@ -114,7 +137,11 @@ class EfficientNet:
 
     def make_head(self, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Head":
         """Returns the last convolution and the pooling."""
-        return Head(in_features, self.head_features(in_features), dtype=dtype, rngs=rngs)
+        features = self.head_features(in_features)
+        return Head(
+            PointwiseConv(in_features, features, dtype=dtype, rngs=rngs),
+            self._norm_activation(features, dtype=dtype, rngs=rngs),
+        )
 
     def make_classifier(self, in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
         """Returns the dense layer.
@@ -132,6 +159,20 @@ class EfficientNet:
             rngs=rngs,
         )
 
+    @property
+    def activation(self) -> Callable[[jax.Array], jax.Array]:
+        """What follows every BatchNorm but those of projections."""
+        return jax.nn.relu6 if self.lite else jax.nn.silu
+
+    @property
+    def stem_padding(self) -> Padding:
+        """Padding of the stem's convolution."""
+        return self.padding
+
+    def _norm_activation(self, features: int, **made: Any) -> "NormActivation":
+        norm = batch_norm(features, epsilon=self.batch_norm_epsilon, **made)
+        return NormActivation(norm, self.activation)
+
     def _scale_features(self, features: int) -> int:
         """Scales by width to the nearest multiple of 8, never more than 10% below."""
         scaled = features * self.width
@@ -139,7 +180,33 @@ class EfficientNet:
         return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-BACKBONES = {
+class NormActivation(nnx.Module):
+    """BatchNorm, then the activation."""
+
+    def __init__(self, norm: nnx.BatchNorm, activation: Callable[[jax.Array], jax.Array]):
+        self.norm = norm
+        self.activation = activation
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Maps [B, H, W, features] to the same shape; `train` uses the batch's statistics."""
+        return self.activation(self.norm(x, use_running_average=not train))
+
+
+class Head(nnx.Module):
+    """The last 1x1 convolution, BatchNorm, activation, and the mean over positions."""
+
+    def __init__(self, conv: PointwiseConv, activation: NormActivation):
+        self.conv = conv
+        self.activation = activation
+
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Maps [B, H, W, in_features] to [B, features]; `train` uses the batch's statistics."""
+        return self.activation(self.conv(x), train).mean(axis=(1, 2))
+
+
+_lite = functools.partial(EfficientNet, lite=True, pixels=HALF)
+
+EFFICIENTNETS = {
     "efficientnet_b0": EfficientNet(1.0, 1.0, 224, 0.2),
     "efficientnet_b1": EfficientNet(1.0, 1.1, 240, 0.2),
     "efficientnet_b2": EfficientNet(1.1, 1.2, 260, 0.3),
@@ -150,29 +217,11 @@ BACKBONES = {
     "efficientnet_b7": EfficientNet(2.0, 3.1, 600, 0.5),
     "efficientnet_b8": EfficientNet(2.2, 3.6, 672, 0.5),
     "efficientnet_l2": EfficientNet(4.3, 5.3, 800, 0.5),
+    "efficientnet_lite0": _lite(1.0, 1.0, 224, 0.2),
+    "efficientnet_lite1": _lite(1.0, 1.1, 240, 0.2),
+    "efficientnet_lite2": _lite(1.1, 1.2, 260, 0.3),
+    "efficientnet_lite3": _lite(1.2, 1.4, 280, 0.3),
+    "efficientnet_lite4": _lite(1.4, 1.8, 300, 0.3),
     # Ours, not published: half of B0's width, one block per stage, for tests and the quickstart.
     "efficientnet_tiny": EfficientNet(0.5, 0.25, 112, 0.2),
 }
-
-
-class NormSwish(nnx.Module):
-    """BatchNorm, then swish."""
-
-    def __init__(self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.norm = batch_norm(features, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Maps [B, H, W, features] to the same shape; `train` uses the batch's statistics."""
-        return jax.nn.silu(self.norm(x, use_running_average=not train))
-
-
-class Head(nnx.Module):
-    """The last 1x1 convolution, BatchNorm, swish and the mean over positions: -> [B, features]."""
-
-    def __init__(self, in_features: int, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.conv = PointwiseConv(in_features, features, dtype=dtype, rngs=rngs)
-        self.activation = NormSwish(features, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Maps [B, H, W, in_features] to [B, features]; `train` uses the batch's statistics."""
-        return self.activation(self.conv(x), train).mean(axis=(1, 2))

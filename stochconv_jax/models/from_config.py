@@ -1,5 +1,6 @@
 """From a config to a network."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -8,12 +9,18 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.models.backbone import Backbone
-from stochconv_jax.models.efficientnet import BACKBONES
+from stochconv_jax.models.backbone import HALF, IMAGENET, UNIT, Backbone, stem_output_size
+from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
 from stochconv_jax.ops import window_size
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# The backbone's own where nothing is replaced, as with "auto" and "backbone".
+PIXELS = {"imagenet": {"pixels": IMAGENET}, "half": {"pixels": HALF}, "unit": {"pixels": UNIT}}
+CONVENTIONS = {
+    "tensorflow": {"padding": "SAME", "batch_norm_epsilon": 1e-3},
+    "pytorch": {"padding": "SYMMETRIC", "batch_norm_epsilon": 1e-5},
+}
 
 
 def model_from_config(
@@ -47,16 +54,21 @@ def model_from_config(
 
 
 def backbone_from_config(config: ConfigDict) -> Backbone:
-    """Returns the backbone that a config names.
+    """Returns the backbone that a config names, with the pixels and the conventions it asks for.
 
     Raises:
-      InputError: there is none of that name.
+      InputError: there is none of that name, or it has no such conventions.
     """
     if config.model.backbone not in BACKBONES:
         raise InputError(
             f"model.backbone is {config.model.backbone!r}; use one of {', '.join(BACKBONES)}"
         )
-    return BACKBONES[config.model.backbone]
+    backbone: Any = BACKBONES[config.model.backbone]
+    return dataclasses.replace(
+        backbone,
+        **_replaced("model.pixels", config.model.pixels, PIXELS),
+        **_replaced("model.conventions", config.model.conventions, CONVENTIONS),
+    )
 
 
 def resolve_dtype(name: str) -> str:
@@ -74,13 +86,20 @@ def resolve_dtype(name: str) -> str:
     return name
 
 
+def _replaced(field: str, value: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if value in ("auto", "backbone"):
+        return {}
+    if value not in known:
+        raise InputError(f"{field} is {value!r}; use one of auto, backbone, {', '.join(known)}")
+    return known[value]
+
+
 def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:
     model = config.model
-    sides = zip(config.data.low_size, backbone.stem_strides, strict=True)
     return {
         "branches": tuple(model.branches),
         "join": model.join,
-        "output_size": tuple(-(-size // stride) for size, stride in sides),
+        "output_size": stem_output_size(backbone, tuple(config.data.low_size)),
         "stem_features": model.stem_features,
         "windows": model.windows,
         "per_image": model.per_image,

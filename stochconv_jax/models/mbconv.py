@@ -1,57 +1,15 @@
-"""MBConv: the mobile inverted bottleneck block with squeeze-and-excitation and drop path."""
+"""MBConv: the mobile inverted bottleneck block, with squeeze-and-excitation and drop path."""
+
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from stochconv_jax.ops import depthwise_conv
-
-# Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
-CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
-
-
-def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    """Returns BatchNorm with EfficientNet's constants, its statistics in float32.
-
-    running = momentum * running + (1 - momentum) * batch, as Flax and TensorFlow define momentum;
-    PyTorch's is one minus that.
-    """
-    return nnx.BatchNorm(features, momentum=0.99, epsilon=1e-3, dtype=dtype, rngs=rngs)
-
-
-class PointwiseConv(nnx.Module):
-    """A 1x1 convolution without bias, as the matrix product that it is: [..., in] -> [..., out]."""
-
-    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), (in_features, out_features)))
-        self.dtype = dtype
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [..., in_features] to [..., out_features]."""
-        # As one matrix: for several leading axes XLA:CPU would transpose the gradient's operands.
-        rows = x.reshape(-1, x.shape[-1]).astype(self.dtype)
-        return (rows @ self.kernel.astype(self.dtype)).reshape(*x.shape[:-1], -1)
-
-
-class DepthwiseConv(nnx.Module):
-    """A depthwise convolution without bias, "SAME" padding: [B, H, W, C] -> [B, oh, ow, C]."""
-
-    def __init__(
-        self, features: int, kernel_size: int, strides: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
-        shape = (kernel_size, kernel_size, 1, features)
-        # A depthwise kernel has one output filter a channel, so fan_out counts its taps alone.
-        standard_deviation = (2.0 / kernel_size**2) ** 0.5
-        self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) * standard_deviation)
-        self.strides = strides
-        self.dtype = dtype
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, oh, ow, C]."""
-        return depthwise_conv(
-            x.astype(self.dtype), self.kernel.astype(self.dtype), (self.strides, self.strides)
-        )
+from stochconv_jax.models.conv import CONV_INITIALIZER, DepthwiseConv, PointwiseConv, batch_norm
+from stochconv_jax.ops import Padding
 
 
 class SqueezeExcitation(nnx.Module):
@@ -92,22 +50,32 @@ class MBConv(nnx.Module):
         kernel_size: int,
         strides: int,
         drop_rate: float,
+        squeeze_excitation: bool = True,
+        activation: Callable[[jax.Array], jax.Array] = jax.nn.silu,
+        padding: Padding = "SAME",
+        epsilon: float = 1e-3,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
         features = in_features * expand_ratio
+        norm = functools.partial(batch_norm, epsilon=epsilon, dtype=dtype, rngs=rngs)
         self.expands = expand_ratio != 1
         if self.expands:
             self.expand = PointwiseConv(in_features, features, dtype=dtype, rngs=rngs)
-            self.expand_norm = batch_norm(features, dtype=dtype, rngs=rngs)
-        self.depthwise = DepthwiseConv(features, kernel_size, strides, dtype=dtype, rngs=rngs)
-        self.depthwise_norm = batch_norm(features, dtype=dtype, rngs=rngs)
-        reduced = max(1, in_features // 4)
-        self.squeeze_excitation = SqueezeExcitation(features, reduced, dtype=dtype, rngs=rngs)
+            self.expand_norm = norm(features)
+        self.depthwise = DepthwiseConv(
+            features, kernel_size, strides=strides, padding=padding, dtype=dtype, rngs=rngs
+        )
+        self.depthwise_norm = norm(features)
+        self.squeezes = squeeze_excitation
+        if self.squeezes:
+            reduced = max(1, in_features // 4)
+            self.squeeze_excitation = SqueezeExcitation(features, reduced, dtype=dtype, rngs=rngs)
         self.project = PointwiseConv(features, out_features, dtype=dtype, rngs=rngs)
-        self.project_norm = batch_norm(out_features, dtype=dtype, rngs=rngs)
+        self.project_norm = norm(out_features)
         self.residual = strides == 1 and in_features == out_features
         self.drop_rate = drop_rate
+        self.activation = activation
 
     def __call__(self, x: jax.Array, draw: jax.Array | None = None) -> jax.Array:
         """Applies the block.
@@ -123,10 +91,11 @@ class MBConv(nnx.Module):
         evaluate = draw is None
         y = x
         if self.expands:
-            y = jax.nn.silu(self.expand_norm(self.expand(y), use_running_average=evaluate))
-        y = jax.nn.silu(self.depthwise_norm(self.depthwise(y), use_running_average=evaluate))
-        y = self.project(self.squeeze_excitation(y))
-        y = self.project_norm(y, use_running_average=evaluate)
+            y = self.activation(self.expand_norm(self.expand(y), use_running_average=evaluate))
+        y = self.activation(self.depthwise_norm(self.depthwise(y), use_running_average=evaluate))
+        if self.squeezes:
+            y = self.squeeze_excitation(y)
+        y = self.project_norm(self.project(y), use_running_average=evaluate)
         if not self.residual:
             return y
         if draw is not None:

@@ -10,12 +10,13 @@ from stochconv_jax.ops import patch_conv, stochastic_conv, stochastic_conv_polyp
 
 
 class GlobalConv(nnx.Module):
-    """Normalises RGB pixels of 0 to 255 and convolves them, "SAME" padding, without bias."""
+    """Normalises RGB pixels of 0 to 255 and convolves them, without bias."""
 
     def __init__(self, backbone: Backbone, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.kernel = nnx.Param(backbone.initial_stem_kernel(features, rngs))
         self.strides = backbone.stem_strides
-        self.mean, self.deviation = backbone.pixel_mean, backbone.pixel_deviation
+        self.padding = backbone.stem_padding
+        self.mean, self.deviation = backbone.pixels
         self.dtype = dtype
 
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -23,7 +24,10 @@ class GlobalConv(nnx.Module):
         scaled = images.astype(jnp.float32) / 255
         normalised = (scaled - jnp.array(self.mean)) / jnp.array(self.deviation)
         return patch_conv(
-            normalised.astype(self.dtype), self.kernel.astype(self.dtype), self.strides
+            normalised.astype(self.dtype),
+            self.kernel.astype(self.dtype),
+            self.strides,
+            self.padding,
         )
 
 
@@ -45,7 +49,7 @@ class StochasticConv(nnx.Module):
     ):
         self.kernel = nnx.Param(backbone.initial_stem_kernel(features, rngs))
         self.strides = backbone.stem_strides
-        self.mean, self.deviation = backbone.pixel_mean, backbone.pixel_deviation
+        self.mean, self.deviation = backbone.pixels
         self.output_size = output_size
         self.dtype = dtype
 

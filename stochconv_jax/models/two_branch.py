@@ -108,7 +108,11 @@ class TwoBranchNetwork(nnx.Module):
         final = backbone.stage_features(stages)
         features = backbone.head_features(final) * len(branches)
         if not self.joins_at_head:
-            joined = stem_features if last == 0 else backbone.stage_features(last)
+            joined = (
+                backbone.stem_tail_features(stem_features)
+                if last == 0
+                else backbone.stage_features(last)
+            )
             joined *= len(branches)
             self.trunk = Stages(backbone, last + 1, stages + 1, joined, **made)
             features = backbone.head_features(joined if last == stages else final)

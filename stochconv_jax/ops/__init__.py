@@ -1,6 +1,7 @@
 """Pure functions: random windows, the stochastic convolution and the depthwise convolution."""
 
 from stochconv_jax.ops.depthwise_conv import depthwise_conv
+from stochconv_jax.ops.padding import Padding, output_size
 from stochconv_jax.ops.patch_conv import patch_conv
 from stochconv_jax.ops.polyphase import (
     image_size_of,
@@ -12,9 +13,11 @@ from stochconv_jax.ops.stochastic_conv import stochastic_conv, stochastic_conv_p
 from stochconv_jax.ops.windows import sample_windows, window_size
 
 __all__ = [
+    "Padding",
     "depthwise_conv",
     "image_size_of",
     "images_from_planes",
+    "output_size",
     "patch_conv",
     "planes_shape",
     "polyphase",

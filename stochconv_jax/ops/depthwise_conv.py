@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from stochconv_jax.ops.method import Platform, platform_of, run_form
+from stochconv_jax.ops.padding import Padding, Pads, resolve_padding
 from stochconv_jax.ops.varying import vary_alike
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -19,14 +20,14 @@ _ROWS = 4
 class _Form(NamedTuple):
     platform: Platform
     strides: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
+    padding: Pads
 
 
 def depthwise_conv(
     x: jax.Array,
     kernel: jax.Array,
     strides: tuple[int, int] = (1, 1),
-    padding: str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
+    padding: Padding = "SAME",
     method: str = "auto",
 ) -> jax.Array:
     """Convolves every channel with its own kernel.
@@ -38,8 +39,8 @@ def depthwise_conv(
       x: [B, H, W, C], float.
       kernel: [kh, kw, 1, C], same dtype. Sums are made in float32, or in that dtype if it is wider.
       strides: (vertical, horizontal).
-      padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "VALID", or
-        ((top, bottom), (left, right)).
+      padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "SYMMETRIC" (as PyTorch's
+        networks do), "VALID", or ((top, bottom), (left, right)).
       method: "grouped" is XLA's grouped convolution; "shifted" a sum of shifted copies with
         gradients of its own, many times faster on the CPU; "auto" takes "shifted" where the
         program is lowered for the CPU and "grouped" elsewhere.
@@ -56,13 +57,9 @@ def depthwise_conv(
     if x.dtype != kernel.dtype:
         raise ValueError(f"x is {x.dtype} and kernel {kernel.dtype}; convert one of them")
     platform = platform_of(method, cpu="shifted", elsewhere="grouped")
-    pads = (
-        lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-        if isinstance(padding, str)
-        else padding
-    )
+    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
     (top, bottom), (left, right) = pads
-    form = _Form(platform, strides, ((top, bottom), (left, right)))
+    form = _Form(platform, strides, pads)
     if x.shape[1] + top + bottom < kernel.shape[0] or x.shape[2] + left + right < kernel.shape[1]:
         raise ValueError(f"kernel {kernel.shape[:2]} is larger than the padded image of {x.shape}")
     return _conv(form, *vary_alike(x, kernel))

@@ -8,15 +8,18 @@ import numpy as np
 from jax import lax
 
 from stochconv_jax.ops.method import platform_of, run_form
+from stochconv_jax.ops.padding import Padding, Pads, output_size, resolve_padding
 from stochconv_jax.ops.varying import vary_alike
-
-_Pads = tuple[tuple[int, int], ...]
 
 
 def patch_conv(
-    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], method: str = "auto"
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, int],
+    padding: Padding = "SAME",
+    method: str = "auto",
 ) -> jax.Array:
-    """Convolves with "SAME" padding, as TensorFlow pads: the odd pixel at the end.
+    """Convolves images of few channels.
 
     The same numbers as `lax.conv_general_dilated`, forward and gradients.
 
@@ -24,6 +27,8 @@ def patch_conv(
       x: [B, H, W, C], float.
       kernel: [kh, kw, C, K], same dtype.
       strides: (vertical, horizontal).
+      padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "SYMMETRIC" (as PyTorch's
+        networks do), "VALID", or ((top, bottom), (left, right)).
       method: "conv" is XLA's convolution; "patches" lays the kh * kw * C values that each output
         meets side by side and multiplies them with the kernel as a matrix, about twice as fast on
         the CPU, the gradient in the kernel above all; "auto" takes "patches" where
@@ -38,19 +43,19 @@ def patch_conv(
     if kernel.ndim != 4 or kernel.shape[2] != x.shape[-1]:
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]}, K]")
     platform = platform_of(method, cpu="patches", elsewhere="conv")
-    pads = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
-    patches, conv = (functools.partial(form, strides, tuple(pads)) for form in (_patches, _conv))
+    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
+    patches, conv = (functools.partial(form, strides, pads) for form in (_patches, _conv))
     return run_form(platform, patches, conv, *vary_alike(x, kernel))
 
 
-def _conv(strides: tuple[int, int], pads: _Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _conv(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def _patches(strides: tuple[int, int], pads: _Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    height, width = (-(-size // stride) for size, stride in zip(x.shape[1:3], strides, strict=True))
+def _patches(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    height, width = output_size(x.shape[1:3], kernel.shape[:2], strides, pads)
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     bottom, right = (height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1
     taps = [

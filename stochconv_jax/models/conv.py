@@ -1,0 +1,100 @@
+"""Convolutions and normalisation as layers, which the families of networks are made of."""
+
+import jax
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+
+from stochconv_jax.ops import Padding, depthwise_conv
+from stochconv_jax.ops.padding import resolve_padding
+
+# Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
+CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def batch_norm(
+    features: int, *, epsilon: float = 1e-3, dtype: DTypeLike, rngs: nnx.Rngs
+) -> nnx.BatchNorm:
+    """Returns BatchNorm, its statistics in float32; 1e-3 is TensorFlow's epsilon, 1e-5 PyTorch's.
+
+    running = momentum * running + (1 - momentum) * batch, as Flax and TensorFlow define momentum;
+    PyTorch's is one minus that.
+    """
+    return nnx.BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
+
+
+class PointwiseConv(nnx.Module):
+    """A 1x1 convolution without bias, as the matrix product that it is: [..., in] -> [..., out]."""
+
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), (in_features, out_features)))
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [..., in_features] to [..., out_features]."""
+        # As one matrix: for several leading axes XLA:CPU would transpose the gradient's operands.
+        rows = x.reshape(-1, x.shape[-1]).astype(self.dtype)
+        return (rows @ self.kernel.astype(self.dtype)).reshape(*x.shape[:-1], -1)
+
+
+class DepthwiseConv(nnx.Module):
+    """A depthwise convolution without bias: [B, H, W, C] -> [B, oh, ow, C]."""
+
+    def __init__(
+        self,
+        features: int,
+        kernel_size: int,
+        *,
+        strides: int,
+        padding: Padding,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        shape = (kernel_size, kernel_size, 1, features)
+        # A depthwise kernel has one output filter a channel, so fan_out counts its taps alone.
+        standard_deviation = (2.0 / kernel_size**2) ** 0.5
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) * standard_deviation)
+        self.strides = (strides, strides)
+        self.padding = padding
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C] to [B, oh, ow, C]."""
+        return depthwise_conv(
+            x.astype(self.dtype), self.kernel.astype(self.dtype), self.strides, self.padding
+        )
+
+
+class Conv(nnx.Module):
+    """A convolution without bias: [B, H, W, C] -> [B, oh, ow, K], in groups of channels."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        padding: Padding,
+        groups: int = 1,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        shape = (kernel_size, kernel_size, in_features // groups, out_features)
+        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), shape))
+        self.strides = (strides, strides)
+        self.padding = padding
+        self.groups = groups
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C] to [B, oh, ow, K]."""
+        kernel = self.kernel.astype(self.dtype)
+        return lax.conv_general_dilated(
+            x.astype(self.dtype),
+            kernel,
+            self.strides,
+            resolve_padding(self.padding, x.shape[1:3], kernel.shape[:2], self.strides),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=self.groups,
+        )

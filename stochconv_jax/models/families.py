@@ -1,0 +1,6 @@
+"""The backbones by their names."""
+
+from stochconv_jax.models.backbone import Backbone
+from stochconv_jax.models.efficientnet import EFFICIENTNETS
+
+BACKBONES: dict[str, Backbone] = {**EFFICIENTNETS}
