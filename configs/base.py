@@ -87,6 +87,8 @@ def _model() -> ConfigDict:
         "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255) or the backbone's own
     )
     model.conventions = "auto"  # tensorflow or pytorch padding and epsilon, or the backbone's own
+    model.weights = ""  # a file or a name of pretrained weights, or a run's directory; "" for none
+    model.weights_classifier = False  # True loads the classifier too; it must have the same classes
     model.branches = ("global",)  # any of global and stochastic, one entry a branch
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own

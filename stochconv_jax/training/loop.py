@@ -27,9 +27,9 @@ from stochconv_jax.evaluation.metrics import log_loss
 from stochconv_jax.inference.predict import Predict, make_predict, predict_all, rows_per_batch
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.keys import Purpose
-from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.checkpoints import Checkpoints, Progress
 from stochconv_jax.runs.devices import make_mesh, replicated
+from stochconv_jax.runs.initial_weights import initial_model
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.cost import network_cost
 from stochconv_jax.training.history import History
@@ -110,7 +110,7 @@ class _Training:
         shapes = jax.eval_shape(lambda: create_state(self.abstract, self.optimizer))
         restored = checkpoints.restore_latest(shapes[:2], shapes.optimizer)
         if restored is None:
-            model = model_from_config(self.run.config, self.run.num_outputs)
+            model = initial_model(self.run.config, self.run.num_outputs, self.run.directory)
             state, progress = create_state(model, self.optimizer), Progress(0, [])
         else:
             (parameters, batch_stats), optimizer, progress = restored
