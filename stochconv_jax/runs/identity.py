@@ -40,7 +40,7 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
     differences = [
         f"{field} is {value!r} there and {given.get(field)!r} here"
         for field, value in _flatten(made_with).items()
-        if not any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
+        if not _free(field, config)
         and value != given.get(field)
         # What it once became is what it stays.
         and given.get(field) != "auto"
@@ -65,6 +65,13 @@ def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
                 f"{data.get(name)!r} here; bring the same images, classes and splits, or use "
                 "another --workdir"
             )
+
+
+def _free(field: str, config: ConfigDict) -> bool:
+    # A cosine ends with the epochs: a longer one would have begun otherwise.
+    if field == "train.epochs" and config.train.schedule == "cosine":
+        return False
+    return any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
 
 
 def _read(directory: pathlib.Path, name: str) -> dict[str, Any]:
