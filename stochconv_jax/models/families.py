@@ -2,5 +2,6 @@
 
 from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.efficientnet import EFFICIENTNETS
+from stochconv_jax.models.resnet import RESNETS
 
-BACKBONES: dict[str, Backbone] = {**EFFICIENTNETS}
+BACKBONES: dict[str, Backbone] = {**EFFICIENTNETS, **RESNETS}
