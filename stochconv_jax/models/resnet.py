@@ -2,7 +2,7 @@
 
 Source: He et al. 2016, "Deep Residual Learning for Image Recognition", its table 1; the stride of a
 bottleneck in its 3x3 convolution, as torchvision has it ("v1.5"). The stem for small images is that
-of Kabbara 2022's table 3, and of many networks for CIFAR.
+of Sainadh 2023, "Explainability in Deep Learning Vision Models", table 3.
 """
 
 import dataclasses
@@ -127,7 +127,7 @@ class StemTail(nnx.Module):
 
     def __init__(self, norm: nnx.BatchNorm, pool_padding: Padding | None):
         self.norm = norm
-        self.pool_padding = nnx.static(pool_padding)
+        self.pool_padding = pool_padding
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] onward; `train` uses the batch's statistics."""
