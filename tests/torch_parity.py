@@ -51,7 +51,7 @@ def randomise(model) -> None:
             drawn = rng.normal(0, scale, values.shape)
         elif name.endswith(("running_var", "weight")):
             # At scale one the sums of residual blocks grow with depth.
-            scale = 0.3 if "layer" in name and name.endswith(("bn2.weight", "bn3.weight")) else 1
+            scale = 0.1 if "layer" in name and name.endswith(("bn2.weight", "bn3.weight")) else 1
             drawn = scale * rng.uniform(0.5, 1.5, values.shape)
         elif values.dtype == torch.float32:
             drawn = rng.normal(0, 0.2, values.shape)
