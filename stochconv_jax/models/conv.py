@@ -1,8 +1,10 @@
 """Convolutions and normalisation as layers, which the families of networks are made of."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
 from stochconv_jax.ops import Padding, depthwise_conv
@@ -10,6 +12,14 @@ from stochconv_jax.ops.padding import resolve_padding
 
 # Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
 CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+# What PyTorch draws where nothing else is said: uniform in +-1/sqrt(fan_in).
+PYTORCH_INITIALIZER = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def initial_bias(features: int, fan_in: int, rngs: nnx.Rngs) -> jax.Array:
+    """Draws a bias as PyTorch does, float32 [features] uniform in +-1/sqrt(fan_in)."""
+    limit = fan_in**-0.5
+    return jax.random.uniform(rngs.params(), (features,), jnp.float32, -limit, limit)
 
 
 def batch_norm(
@@ -21,6 +31,18 @@ def batch_norm(
     PyTorch's is one minus that.
     """
     return nnx.BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
+
+
+class Dense(nnx.Linear):
+    """A dense layer that begins as PyTorch's do, bias and all: [..., in] -> [..., out]."""
+
+    def __init__(
+        self, in_features: int, out_features: int, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs
+    ):
+        super().__init__(
+            in_features, out_features, kernel_init=PYTORCH_INITIALIZER, dtype=dtype, rngs=rngs
+        )
+        self.bias = nnx.Param(initial_bias(out_features, in_features, rngs))
 
 
 class PointwiseConv(nnx.Module):
@@ -77,11 +99,12 @@ class Conv(nnx.Module):
         strides: int = 1,
         padding: Padding,
         groups: int = 1,
+        initializer: Initializer = CONV_INITIALIZER,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
         shape = (kernel_size, kernel_size, in_features // groups, out_features)
-        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), shape))
+        self.kernel = nnx.Param(initializer(rngs.params(), shape))
         self.strides = (strides, strides)
         self.padding = padding
         self.groups = groups

@@ -1,4 +1,4 @@
-"""ResNeSt: ResNet's bottlenecks with split attention, a deep stem, and pooling where ResNet strides.
+"""ResNeSt: bottlenecks with split attention, a deep stem, and pooling where ResNet strides.
 
 Source: Zhang et al. 2020, "ResNeSt: Split-Attention Networks", with radix 2 and cardinality 1, and
 the details of the authors' package `resnest`.
@@ -13,9 +13,16 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import IMAGENET, Pixels
-from stochconv_jax.models.conv import CONV_INITIALIZER, Conv, PointwiseConv, batch_norm
+from stochconv_jax.models.conv import (
+    CONV_INITIALIZER,
+    Conv,
+    Dense,
+    PointwiseConv,
+    batch_norm,
+    initial_bias,
+)
 from stochconv_jax.models.pooling import average_pool, max_pool
-from stochconv_jax.models.resnet import EXPANSION, STAGE_WIDTHS, MeanPool, make_dense
+from stochconv_jax.models.resnet import EXPANSION, STAGE_WIDTHS, MeanPool
 from stochconv_jax.ops import Padding
 
 RADIX = 2
@@ -103,7 +110,7 @@ class ResNeSt:
 
     def make_classifier(self, in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
         """Returns the dense layer."""
-        return make_dense(in_features, num_outputs, rngs)
+        return Dense(in_features, num_outputs, rngs=rngs)
 
 
 class DeepStemTail(nnx.Module):
@@ -167,33 +174,26 @@ class SplitAttention(nnx.Module):
         """Maps [B, H, W, features] to the same shape; `running` uses the running statistics."""
         x = jax.nn.relu(self.norm(self.conv(x), use_running_average=running))
         means = jnp.mean(x, axis=(1, 2), dtype=jnp.float32).astype(x.dtype)
-        pooled = sum(jnp.split(means, RADIX, axis=-1))
+        pooled = means.reshape(x.shape[0], RADIX, -1).sum(axis=1)
         hidden = jax.nn.relu(self.reduce_norm(self.reduce(pooled), use_running_average=running))
         scores = self.expand(hidden).reshape(x.shape[0], RADIX, -1)
-        attention = jax.nn.softmax(scores, axis=1)[:, :, None, None]
-        splits = jnp.split(x, RADIX, axis=-1)
-        return sum(attention[:, place] * split for place, split in enumerate(splits))
+        attention = jax.nn.softmax(scores, axis=1).reshape(x.shape[0], 1, 1, -1)
+        return (x * attention).reshape(*x.shape[:3], RADIX, -1).sum(axis=3)
 
 
 def _dense(in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Linear:
-    """Returns a 1x1 convolution of means as the package begins it."""
-    limit = in_features**-0.5
-    return nnx.Linear(
-        in_features,
-        out_features,
-        kernel_init=CONV_INITIALIZER,
-        bias_init=lambda key, shape, dtype, **_: jax.random.uniform(
-            key, shape, dtype, -limit, limit
-        ),
-        dtype=dtype,
-        rngs=rngs,
+    """Returns a 1x1 convolution of means, its kernel begun as the package's convolutions are."""
+    dense = nnx.Linear(
+        in_features, out_features, kernel_init=CONV_INITIALIZER, dtype=dtype, rngs=rngs
     )
+    dense.bias = nnx.Param(initial_bias(out_features, in_features, rngs))
+    return dense
 
 
 class SplitBottleneck(nnx.Module):
     """A 1x1 convolution, split attention and a widening 1x1 convolution beside a shortcut.
 
-    Where ResNet strides, the mean over 3x3 follows the split attention, and the mean over 2x2 stands
+    Where ResNet strides, the mean over 3x3 follows the split attention, and the mean over 2x2 comes
     before the shortcut's convolution.
     """
 

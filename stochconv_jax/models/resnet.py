@@ -13,7 +13,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import IMAGENET, Pixels
-from stochconv_jax.models.conv import CONV_INITIALIZER, Conv, PointwiseConv, batch_norm
+from stochconv_jax.models.conv import CONV_INITIALIZER, Conv, Dense, PointwiseConv, batch_norm
 from stochconv_jax.models.pooling import max_pool
 from stochconv_jax.ops import Padding
 
@@ -107,19 +107,7 @@ class ResNet:
 
     def make_classifier(self, in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
         """Returns the dense layer."""
-        return make_dense(in_features, num_outputs, rngs)
-
-
-def make_dense(in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """Returns a dense layer as PyTorch begins: uniform in +-1/sqrt(in_features), bias and all."""
-    limit = in_features**-0.5
-
-    def initialize(key: jax.Array, shape: Any, dtype: Any, **_: Any) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
-    return nnx.Linear(
-        in_features, num_outputs, kernel_init=initialize, bias_init=initialize, rngs=rngs
-    )
+        return Dense(in_features, num_outputs, rngs=rngs)
 
 
 class StemTail(nnx.Module):
