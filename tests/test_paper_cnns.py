@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from family_joins import check_joins
 from support import abstract, count_parameters, noise
 from torch_parity import torch_twin
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.models import BACKBONES, Context, create_model
+from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork, create_model
+from stochconv_jax.models.receptive_cnn import ConvBlock
 
 RECEPTIVE = "3:8 3:16 1:8 / 3:16 3:16 3:32 1:8 / 3:8 3:16 3:32 1:8 / 3:16 3:32 / 3:32 3:64 / 1:7"
 SIX = ((7, 6), (7, 15), (7, 30), (5, 60), (5, 80), (3, 100))
@@ -91,53 +93,20 @@ def test_logits_equal_the_same_layers_in_pytorch(make, name, size, outputs):
 
 
 def test_the_six_convolutions_leave_900_nodes_of_the_thesiss_images():
-    model = abstract("six_conv_cnn", branches=("global",))
-    batch = {"image_low": jnp.zeros((1, 416, 416, 3))}
-    found = jax.eval_shape(lambda: forward(model, batch, ("global/stage5",)).stages)
-    assert found["global/stage5"].shape == (1, 3, 3, 100)
-    small = {"image_low": jnp.zeros((1, 64, 64, 3))}
+    def look(side):
+        model = make_model("six_conv_cnn", branches=("global",))
+        batch = {"image_low": jnp.zeros((1, side, side, 3))}
+        return forward(model, batch, stages=("global/stage5",)).stages["global/stage5"]
+
+    assert jax.eval_shape(lambda: look(416)).shape == (1, 3, 3, 100)
     with pytest.raises(InputError, match="too small for the unpadded convolutions"):
-        jax.eval_shape(lambda: forward(model, small).logits)
+        jax.eval_shape(lambda: look(64))
 
 
-def forward(model, batch, stages=(), train=False):
-    images = batch["image_low"]
-    context = Context.of_pass(jax.random.key(0), jnp.arange(len(images)), train)
-    return model.forward(batch, context, stages=stages)
-
-
-FAMILIES = ["resnet18", "resnet18_small", "resnet50", "resnest50", "receptive_cnn", "six_conv_cnn"]
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_stochastic_branch_joins_at_stem_stages_and_head(name):
-    backbone = BACKBONES[name]
-    if backbone.stem_padding == "VALID":
-        backbone = dataclasses.replace(backbone, padding="SYMMETRIC")
-    # One block a stage, as the joins do not depend on how many there are.
-    if name.startswith("resne"):
-        backbone = dataclasses.replace(backbone, repeats=(1, 1, 1, 1))
-    side = 64 // backbone.stem_strides[0]
-    batch = {"image_low": jnp.zeros((2, 64, 64, 3)), "image_high": jnp.zeros((2, 160, 160, 3))}
-    for join in ("stem", *range(1, len(backbone.repeats) + 1), "head"):
-
-        def build_and_look(join=join):
-            model = create_model(
-                backbone, seed=0, join=join, output_size=(side, side), num_outputs=3
-            )
-            found = forward(model, batch, train=True)
-            return found.logits, found.corners["stochastic"]
-
-        logits, corners = jax.eval_shape(build_and_look)
-        assert logits.shape == (2, 3)
-        assert corners.shape == (2, backbone.stem_features, 2)
-
-
-def test_gradients_reach_every_parameter_of_both_branches():
-    model = create_model(
-        BACKBONES["receptive_cnn"], seed=0, join=2, output_size=(32, 32), num_outputs=3
-    )
-    batch = {"image_low": noise(0, 4, 32, 32, 3), "image_high": noise(1, 4, 96, 96, 3)}
+def test_gradients_reach_every_kernel_of_both_branches():
+    backbone = dataclasses.replace(BACKBONES["six_conv_cnn"], padding="SYMMETRIC")
+    model = create_model(backbone, seed=0, join=1, output_size=(64, 64), num_outputs=3)
+    batch = {"image_low": noise(0, 4, 64, 64, 3), "image_high": noise(1, 4, 96, 96, 3)}
 
     @nnx.jit
     def gradients(model):
@@ -147,22 +116,29 @@ def test_gradients_reach_every_parameter_of_both_branches():
 
     leaves = nnx.to_flat_state(gradients(model))
     assert all(np.isfinite(leaf[...]).all() for _, leaf in leaves)
-    still = {path[-2:] for path, leaf in leaves if not np.any(leaf[...])}
-    assert still == set()
+    kernels = [leaf for path, leaf in leaves if path[-1] == "kernel"]
+    assert len(kernels) == 2 * 2 + 4 + 3
+    assert all(np.any(kernel[...]) for kernel in kernels)
 
 
-def test_dropout_in_blocks_drops_one_percent_and_each_images_own():
-    block = (
-        create_model(BACKBONES["receptive_cnn"], seed=0, branches=("global",))
-        .branches["global"]
-        .stages.stage1[0]
-    )
+def test_branches_join_before_a_classifier_that_pools_by_itself():
+    check_joins("receptive_cnn", ("head",))
+
+
+def test_dropout_drops_one_percent_and_each_images_own():
     seen = []
-    block.conv = lambda x: seen.append(x) or x
-    block.tail = lambda x, train: x
-    x = jnp.ones((2, 64, 64, 8))
-    block(x, jnp.array([0.25, 0.75]))
+    block = ConvBlock(lambda x: seen.append(x), lambda x, train: x, pools=False, dropout=0.01)
+    block(jnp.ones((2, 64, 64, 8)), jnp.array([0.25, 0.75]))
     dropped = np.array(seen[0]) == 0
     np.testing.assert_allclose(dropped.mean(axis=(1, 2, 3)), 0.01, atol=0.003)
     assert (dropped[0] != dropped[1]).any()
     np.testing.assert_allclose(np.array(seen[0])[~dropped], 1 / 0.99, rtol=1e-6)
+
+
+def forward(model, batch, stages=(), train=False):
+    context = Context.of_pass(jax.random.key(0), jnp.arange(len(batch["image_low"])), train)
+    return model.forward(batch, context, stages=stages)
+
+
+def make_model(name, **arguments):
+    return TwoBranchNetwork(BACKBONES[name], rngs=nnx.Rngs(0), **arguments)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from family_joins import check_joins
 from resnest.torch import resnest50
 from support import abstract, count_parameters
 from torch_parity import torch_twin
@@ -26,3 +27,7 @@ def test_logits_equal_the_packages():
     # 72 pixels make maps of odd sides, which the pooling must halve as PyTorch does.
     expected, actual = torch_twin(resnest50(num_classes=7), "resnest50", resnet_names, 72, 7)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_of_the_deep_stems_convolutions_is_the_stochastic_one():
+    check_joins("resnest50", ("stem", 2, "head"))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import resnest.torch
+from family_joins import all_joins, check_joins
 from support import abstract, count_parameters
 from test_resnest import PUBLISHED
 from test_resnet import monai_resnet
@@ -26,3 +27,11 @@ def test_logits_equal_the_packages(name):
 def test_logits_equal_monais(name):
     expected, actual = torch_twin(monai_resnet(name), name, resnet_names, 64, 7)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet18_small", "resnet50", "resnest50", "receptive_cnn", "six_conv_cnn"],
+)
+def test_a_stochastic_branch_joins_at_stem_stages_and_head(name):
+    check_joins(name, all_joins(name))
