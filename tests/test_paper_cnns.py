@@ -1,14 +1,13 @@
 """The two small CNNs of the papers, beside the same layers written down in PyTorch."""
 
-import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import nnx
 from family_joins import check_joins
+from flax import nnx
 from support import abstract, count_parameters, noise
 from torch_parity import torch_twin
 
@@ -103,21 +102,27 @@ def test_the_six_convolutions_leave_900_nodes_of_the_thesiss_images():
         jax.eval_shape(lambda: look(64))
 
 
-def test_gradients_reach_every_kernel_of_both_branches():
-    backbone = dataclasses.replace(BACKBONES["six_conv_cnn"], padding="SYMMETRIC")
-    model = create_model(backbone, seed=0, join=1, output_size=(64, 64), num_outputs=3)
-    batch = {"image_low": noise(0, 4, 64, 64, 3), "image_high": noise(1, 4, 96, 96, 3)}
+def test_gradients_reach_every_kernel_of_a_stochastic_branch():
+    model = create_model(
+        BACKBONES["receptive_cnn"],
+        seed=0,
+        branches=("stochastic",),
+        output_size=(32, 32),
+        num_outputs=3,
+    )
+    images = noise(0, 4, 48, 48, 3)
 
     @nnx.jit
     def gradients(model):
-        return nnx.grad(lambda model: (forward(model, batch, train=True).logits[:, 0] ** 2).sum())(
-            model
-        )
+        def loss(model):
+            return (model(None, images, jax.random.key(0), train=True)[:, 0] ** 2).sum()
+
+        return nnx.grad(loss)(model)
 
     leaves = nnx.to_flat_state(gradients(model))
     assert all(np.isfinite(leaf[...]).all() for _, leaf in leaves)
     kernels = [leaf for path, leaf in leaves if path[-1] == "kernel"]
-    assert len(kernels) == 2 * 2 + 4 + 3
+    assert len(kernels) == 15
     assert all(np.any(kernel[...]) for kernel in kernels)
 
 

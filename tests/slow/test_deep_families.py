@@ -10,7 +10,7 @@ from torch_parity import torch_twin
 from stochconv_jax.models.weights.resnet_names import resnet_names
 
 
-@pytest.mark.parametrize("name", ["resnest200", "resnest269"])
+@pytest.mark.parametrize("name", ["resnest101", "resnest200", "resnest269"])
 def test_parameter_counts_are_the_packages(name):
     model = abstract(name, branches=("global",), num_outputs=1000)
     assert count_parameters(model) == PUBLISHED[name]
