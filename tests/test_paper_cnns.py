@@ -1,6 +1,5 @@
 """The two small CNNs of the papers, beside the same layers written down in PyTorch."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,7 +121,7 @@ def test_gradients_reach_every_kernel_of_a_stochastic_branch():
     leaves = nnx.to_flat_state(gradients(model))
     assert all(np.isfinite(leaf[...]).all() for _, leaf in leaves)
     kernels = [leaf for path, leaf in leaves if path[-1] == "kernel"]
-    assert len(kernels) == 15
+    assert len(kernels) == 16
     assert all(np.any(kernel[...]) for kernel in kernels)
 
 

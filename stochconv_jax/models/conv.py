@@ -3,12 +3,10 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
-from stochconv_jax.ops import Padding, depthwise_conv
-from stochconv_jax.ops.padding import resolve_padding
+from stochconv_jax.ops import Padding, depthwise_conv, grouped_conv
 
 # Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
 CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -112,12 +110,10 @@ class Conv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [B, H, W, C] to [B, oh, ow, K]."""
-        kernel = self.kernel.astype(self.dtype)
-        return lax.conv_general_dilated(
+        return grouped_conv(
             x.astype(self.dtype),
-            kernel,
+            self.kernel.astype(self.dtype),
+            self.groups,
             self.strides,
-            resolve_padding(self.padding, x.shape[1:3], kernel.shape[:2], self.strides),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=self.groups,
+            self.padding,
         )
