@@ -3,6 +3,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+import torch
 from jax.sharding import PartitionSpec
 
 from stochconv_jax.runs.devices import DATA_AXIS, make_mesh
@@ -41,7 +42,6 @@ def test_cross_entropy_is_binary_for_one_output_and_softmax_for_several():
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_mean_loss_is_pytorchs_on_one_device_and_on_four(outputs, smoothing, weighted):
-    torch = pytest.importorskip("torch", reason="PyTorch is what it is compared with")
     classes = max(outputs, 2)
     logits = RNG.normal(size=(12, outputs)).astype(np.float32) * 3
     # Devices meet classes, and so weights, that differ.

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import torch
 
 from configs import base
 from stochconv_jax.training.optimizer import make_optimizer
@@ -62,7 +63,6 @@ def test_rmsprop_is_pytorchs():
 def test_every_optimizer_is_pytorchs_and_spares_biases_its_decay(
     name, theirs, arguments, clip_norm
 ):
-    torch = pytest.importorskip("torch", reason="PyTorch is what it is compared with")
     config = train_config(optimizer=name, weight_decay=0.1, clip_norm=clip_norm)
     kernel, bias = (
         torch.nn.Parameter(torch.tensor(start, dtype=torch.float32))

@@ -44,15 +44,21 @@ def make_batch(step):
     }
 
 
-def make_model():
+def make_model(branches=("global",)):
     return create_model(
-        NormalisedToy(), seed=0, num_outputs=3, output_size=(8, 16), join="1", dropout_rate=0.0
+        NormalisedToy(),
+        seed=0,
+        num_outputs=3,
+        output_size=(8, 16),
+        branches=branches,
+        join="stem",
+        dropout_rate=0.0,
     )
 
 
-def states(recipe, steps=2, devices=1, optimizer=None):
+def states(recipe, steps=2, devices=1, optimizer=None, branches=("global",)):
     """Returns the state before and after every step, in NumPy."""
-    model, optimizer = make_model(), optimizer or optax.sgd(0.05)
+    model, optimizer = make_model(branches), optimizer or optax.sgd(0.05)
     state = create_state(model, optimizer, recipe)
     step, found = make_train_step(model, optimizer, make_mesh(devices), recipe), []
     for number in range(steps):
@@ -69,17 +75,18 @@ def changed(before, after):
 
 
 @pytest.mark.parametrize(
-    ("rates", "moves"),
+    ("rates", "part"),
     [
-        (PartRates(backbone=0.0, branch=0.0), lambda path: path[0] == "classifier"),
-        # What is frozen stands behind what learns, and its gradient in it is passed on.
-        (PartRates(backbone=0.0, head=0.0), lambda path: path[1] == "stochastic"),
+        (PartRates(backbone=0.0, branch=0.0), "classifier"),
+        # What is frozen stands behind what learns as well, and passes its gradient on.
+        (PartRates(backbone=0.0, head=0.0), "stochastic"),
     ],
 )
-def test_frozen_parts_stay_to_the_bit_and_have_no_optimizer_state(rates, moves):
-    before, *_, after = states(Recipe(rates), optimizer=optax.adam(1e-2))
+def test_frozen_parts_stay_to_the_bit_and_have_no_optimizer_state(rates, part):
+    branches = ("global", "stochastic") if part == "stochastic" else ("global",)
+    before, after = states(Recipe(rates), 1, optimizer=optax.adam(1e-2), branches=branches)
     paths = {path for path, _ in nnx.to_flat_state(before.parameters)}
-    expected = {path for path in paths if moves(path)}
+    expected = {path for path in paths if part in path}
     assert expected
     assert expected < paths
     assert changed(before.parameters, after.parameters) == expected
@@ -87,27 +94,15 @@ def test_frozen_parts_stay_to_the_bit_and_have_no_optimizer_state(rates, moves):
     assert changed(before.batch_stats, after.batch_stats)
 
 
-def test_frozen_statistics_stay_and_are_what_images_are_normalised_by():
+def test_frozen_statistics_stay():
     before, *_, after = states(Recipe(freeze_batch_norm=True))
     assert not changed(before.batch_stats, after.batch_stats)
     assert changed(before.parameters, after.parameters)
-    model = make_model()
-    assert "frozen" not in vars(model.branches["global"].stem_tail.norm)
-    batch, recipe = make_batch(0), Recipe(freeze_batch_norm=True)
-    step = make_train_step(model, optax.sgd(0.0), make_mesh(1), recipe)
-    _, metrics = step(
-        create_state(model, optax.sgd(0.0), recipe), batch, jax.random.key(0), np.float32(1)
-    )
-    model = make_model()
-    logits = model(batch["image_low"], batch["image_high"], jax.random.key(0), batch["index"])
-    np.testing.assert_allclose(metrics.logits, logits, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_average_is_that_of_its_formula_and_what_is_evaluated(accumulate):
-    optimizer = optax.sgd(0.05)
-    if accumulate > 1:
-        optimizer = optax.MultiSteps(optimizer, accumulate).gradient_transformation()
+def test_the_average_is_that_of_its_formula_over_updates_and_what_is_evaluated():
+    accumulate = 2
+    optimizer = optax.MultiSteps(optax.sgd(0.05), accumulate).gradient_transformation()
     recipe = Recipe(average_decay=0.15, accumulate=accumulate)
     first, *found = states(recipe, 4, optimizer=optimizer)
     average = jax.tree.leaves((first.parameters, first.batch_stats))
