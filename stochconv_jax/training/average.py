@@ -18,8 +18,8 @@ class Average(NamedTuple):
     @classmethod
     def start(cls, parameters: nnx.State, batch_stats: nnx.State) -> "Average":
         """Returns the average before the first step: copies, since a step reuses its memory."""
-        copies = jax.tree.map(jnp.copy, (parameters, batch_stats))
-        return cls(jnp.zeros((), jnp.int32), *copies)
+        copy = jax.jit(lambda arrays: jax.tree.map(jnp.copy, arrays))  # also of mere shapes
+        return cls(jnp.zeros((), jnp.int32), *copy((parameters, batch_stats)))
 
     def update(
         self, parameters: nnx.State, batch_stats: nnx.State, decay: float, accumulate: int = 1
