@@ -5,17 +5,18 @@ import pickle
 import shutil
 import sys
 
-import efficientnet_pytorch
 import geffnet
 import jax
 import numpy as np
 import pytest
 import torch
+from efficientnet_pytorch import EfficientNet
 from flax import nnx
+from resnest.torch import resnest50
 from safetensors.torch import save_file
 from skimage.data import chelsea
 from sklearn.datasets import load_sample_images
-from support import SMALL, command, complain, run_here
+from support import SMALL, abstract, command, complain, run_here
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.import_weights import main as import_weights
@@ -96,21 +97,22 @@ def test_timms_repository_says_its_pixels_and_conventions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "network",
+    ("network", "name"),
     [
-        lambda: geffnet.tf_efficientnet_b0(),
-        lambda: efficientnet_pytorch.EfficientNet.from_name("efficientnet-b0"),
+        (geffnet.tf_efficientnet_b0, "efficientnet_b0"),
+        (lambda: EfficientNet.from_name("efficientnet-b0"), "efficientnet_b0"),
+        (resnest50, "resnest50"),
     ],
 )
-def test_every_array_of_a_pytorch_network_is_used_or_named(network, tmp_path):
+def test_every_array_of_a_pytorch_network_is_used_or_named(network, name, tmp_path):
     state = network().state_dict()
     torch.save(
         {"state_dict": {f"module.{name}": value for name, value in state.items()}},
-        path := tmp_path / "b0.pth",
+        path := tmp_path / "any.pth",
     )
     file = read_weight_file(path)
-    backbone = BACKBONES["efficientnet_b0"]
-    model = create_model(backbone, seed=0, branches=("global",), num_outputs=1000)
+    backbone = BACKBONES[name]
+    model = abstract(name, branches=("global",), num_outputs=1000)
     found = assign(file, backbone, model, classifier=True)
     assert set(found.sources.values()) | set(found.passed_over) == set(state)
     assert all("num_batches_tracked" in name for name in found.passed_over)

@@ -87,10 +87,15 @@ class Backbone(Protocol):
     def make_head(
         self, in_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
     ) -> Callable[[jax.Array, bool], jax.Array]:
-        """Returns the last layers and the pooling: a module called with (x, train)."""
+        """Returns the last layers and the pooling: a module called with (x, train).
 
-    def make_classifier(self, in_features: int, num_outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-        """Returns the dense layer."""
+        It gives [B, features], or [B, H, W, features] where the classifier pools.
+        """
+
+    def make_classifier(
+        self, in_features: int, num_outputs: int, rngs: nnx.Rngs
+    ) -> Callable[..., jax.Array]:
+        """Returns what makes logits: a dense layer, or another module called with (x, train)."""
 
 
 def stem_output_size(backbone: Backbone, size: tuple[int, int]) -> tuple[int, int]:

@@ -1,15 +1,23 @@
 """Convolutions and normalisation as layers, which the families of networks are made of."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
-from jax import lax
+from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
-from stochconv_jax.ops import Padding, depthwise_conv
-from stochconv_jax.ops.padding import resolve_padding
+from stochconv_jax.ops import Padding, depthwise_conv, grouped_conv
 
 # Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
 CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+# What PyTorch draws where nothing else is said: uniform in +-1/sqrt(fan_in).
+PYTORCH_INITIALIZER = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def initial_bias(features: int, fan_in: int, rngs: nnx.Rngs) -> jax.Array:
+    """Draws a bias as PyTorch does, float32 [features] uniform in +-1/sqrt(fan_in)."""
+    limit = fan_in**-0.5
+    return jax.random.uniform(rngs.params(), (features,), jnp.float32, -limit, limit)
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -37,6 +45,18 @@ def batch_norm(
     PyTorch's is one minus that.
     """
     return BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
+
+
+class Dense(nnx.Linear):
+    """A dense layer that begins as PyTorch's do, bias and all: [..., in] -> [..., out]."""
+
+    def __init__(
+        self, in_features: int, out_features: int, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs
+    ):
+        super().__init__(
+            in_features, out_features, kernel_init=PYTORCH_INITIALIZER, dtype=dtype, rngs=rngs
+        )
+        self.bias = nnx.Param(initial_bias(out_features, in_features, rngs))
 
 
 class PointwiseConv(nnx.Module):
@@ -93,11 +113,12 @@ class Conv(nnx.Module):
         strides: int = 1,
         padding: Padding,
         groups: int = 1,
+        initializer: Initializer = CONV_INITIALIZER,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
         shape = (kernel_size, kernel_size, in_features // groups, out_features)
-        self.kernel = nnx.Param(CONV_INITIALIZER(rngs.params(), shape))
+        self.kernel = nnx.Param(initializer(rngs.params(), shape))
         self.strides = (strides, strides)
         self.padding = padding
         self.groups = groups
@@ -105,12 +126,10 @@ class Conv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [B, H, W, C] to [B, oh, ow, K]."""
-        kernel = self.kernel.astype(self.dtype)
-        return lax.conv_general_dilated(
+        return grouped_conv(
             x.astype(self.dtype),
-            kernel,
+            self.kernel.astype(self.dtype),
+            self.groups,
             self.strides,
-            resolve_padding(self.padding, x.shape[1:3], kernel.shape[:2], self.strides),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=self.groups,
+            self.padding,
         )

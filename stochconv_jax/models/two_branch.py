@@ -208,8 +208,12 @@ class TwoBranchNetwork(nnx.Module):
         x = x.astype(jnp.float32)
         if context.train and self.dropout_rate:
             kept = context.uniform(x.shape[-1]) >= self.dropout_rate
+            # Whole channels, where the head of the family leaves the pooling to its classifier.
+            kept = jnp.expand_dims(kept, tuple(range(1, x.ndim - 1)))
             x = jnp.where(kept, x / (1 - self.dropout_rate), 0)
-        return self.classifier(x)
+        if isinstance(self.classifier, nnx.Linear):
+            return self.classifier(x)
+        return self.classifier(x, context.train)
 
 
 def create_model(backbone: Backbone, *, seed: int, **arguments: Any) -> TwoBranchNetwork:

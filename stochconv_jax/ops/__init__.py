@@ -1,6 +1,7 @@
-"""Pure functions: random windows, the stochastic convolution and the depthwise convolution."""
+"""Pure functions: random windows, the stochastic convolution and the CPU's fast convolutions."""
 
 from stochconv_jax.ops.depthwise_conv import depthwise_conv
+from stochconv_jax.ops.grouped_conv import grouped_conv
 from stochconv_jax.ops.padding import Padding, output_size
 from stochconv_jax.ops.patch_conv import patch_conv
 from stochconv_jax.ops.polyphase import (
@@ -15,6 +16,7 @@ from stochconv_jax.ops.windows import sample_windows, window_size
 __all__ = [
     "Padding",
     "depthwise_conv",
+    "grouped_conv",
     "image_size_of",
     "images_from_planes",
     "output_size",

@@ -11,6 +11,9 @@ from stochconv_jax.ops.method import platform_of, run_form
 from stochconv_jax.ops.padding import Padding, Pads, output_size, resolve_padding
 from stochconv_jax.ops.varying import vary_alike
 
+# Kernels of more taps make patches that cost more memory traffic than the matrix product saves.
+MOST_TAPS = 9
+
 
 def patch_conv(
     x: jax.Array,
@@ -31,8 +34,9 @@ def patch_conv(
         networks do), "VALID", or ((top, bottom), (left, right)).
       method: "conv" is XLA's convolution; "patches" lays the kh * kw * C values that each output
         meets side by side and multiplies them with the kernel as a matrix, about twice as fast on
-        the CPU, the gradient in the kernel above all; "auto" takes "patches" where
-        the program is lowered for the CPU and "conv" elsewhere.
+        the CPU for 3x3 kernels, the gradient in the kernel above all, and several times slower for
+        7x7 ones; "auto" takes "patches" for kernels of at most 3x3 where the program is lowered
+        for the CPU, and "conv" elsewhere.
 
     Returns:
       [B, oh, ow, K].
@@ -42,6 +46,8 @@ def patch_conv(
     """
     if kernel.ndim != 4 or kernel.shape[2] != x.shape[-1]:
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]}, K]")
+    if method == "auto" and kernel.shape[0] * kernel.shape[1] > MOST_TAPS:
+        method = "conv"
     platform = platform_of(method, cpu="patches", elsewhere="conv")
     pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
     patches, conv = (functools.partial(form, strides, pads) for form in (_patches, _conv))

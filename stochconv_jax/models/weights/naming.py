@@ -4,17 +4,22 @@ from collections.abc import Callable, Collection
 
 from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.efficientnet import EfficientNet
+from stochconv_jax.models.resnest import ResNeSt
+from stochconv_jax.models.resnet import ResNet
 from stochconv_jax.models.weights.efficientnet_names import (
     efficientnet_pytorch_names,
     keras_names,
     timm_names,
 )
+from stochconv_jax.models.weights.resnet_names import resnet_names
 from stochconv_jax.models.weights.weight_file import WeightFile
 
 Naming = Callable[[Collection[str]], dict[str, str]]
 
 NAMINGS: dict[type, tuple[Naming, ...]] = {
     EfficientNet: (timm_names, efficientnet_pytorch_names, keras_names),
+    ResNet: (resnet_names,),
+    ResNeSt: (resnet_names,),
 }
 
 

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from family_joins import check_joins
+from resnest.torch import resnest50
+from support import abstract, count_parameters
+from torch_parity import torch_twin
+
+from stochconv_jax.models.weights.resnet_names import resnet_names
+
+# With 1,000 classes, in the package `resnest` 0.0.5.
+PUBLISHED = {
+    "resnest50": 27_483_240,
+    "resnest101": 48_275_016,
+    "resnest200": 70_201_544,
+    "resnest269": 110_929_480,
+}
+
+
+# Deeper ones take up to half a minute to describe; tests/slow has them.
+@pytest.mark.parametrize("name", ["resnest50"])
+def test_parameter_counts_are_the_packages(name):
+    model = abstract(name, branches=("global",), num_outputs=1000)
+    assert count_parameters(model) == PUBLISHED[name]
+
+
+def test_logits_equal_the_packages():
+    # 72 pixels make maps of odd sides, which the pooling must halve as PyTorch does.
+    expected, actual = torch_twin(resnest50(num_classes=7), "resnest50", resnet_names, 72, 7)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_of_the_deep_stems_convolutions_is_the_stochastic_one():
+    check_joins("resnest50", ("stem", 2, "head"))
