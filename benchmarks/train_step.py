@@ -21,7 +21,8 @@ from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.models.backbone import stem_output_size
 from stochconv_jax.ops import planes_shape
 from stochconv_jax.runs.devices import make_mesh
-from stochconv_jax.training.step import create_state, make_train_step
+from stochconv_jax.training.state import create_state
+from stochconv_jax.training.step import make_train_step
 
 BOTH = ("global", "stochastic")
 

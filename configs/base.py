@@ -87,6 +87,8 @@ def _model() -> ConfigDict:
         "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255) or the backbone's own
     )
     model.conventions = "auto"  # tensorflow or pytorch padding and epsilon, or the backbone's own
+    model.weights = ""  # a file or a name of pretrained weights, or a run's directory; "" for none
+    model.weights_classifier = False  # True loads the classifier too; it must have the same classes
     model.branches = ("global",)  # any of global and stochastic, one entry a branch
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
@@ -105,11 +107,30 @@ def _train() -> ConfigDict:
     train.epochs = 60  # may be raised later to train a finished run further
     train.batch_size = 32  # images per step over all devices; a pass leaves out what fills none
     train.steps_per_epoch = 0  # 0 for one pass over the training split
+    train.optimizer = "rmsprop"  # rmsprop, adam, adamw or sgd
     train.learning_rate = 1e-3
-    train.constant_epochs = 15  # the last epoch, counted from 0, before the rate decays
-    train.decay_per_epoch = 0.9  # factor on the rate, each later epoch
+    train.backbone_rate = 1.0  # factor on the rate of all but classifier and branch; 0 freezes
+    train.branch_rate = 1.0  # of stochastic branches
+    train.head_rate = 1.0  # of the classifier
+    train.schedule = "paper"  # paper, cosine, steps or plateau; training/schedule.py says how
+    train.warmup_epochs = 0.0  # in which the rate rises from 0
+    train.step_epochs = 2  # steps: epochs from one to the next
+    train.step_factor = 0.5  # steps, plateau: factor on the rate
+    train.plateau_patience = 2  # plateau: epochs without a lower validation loss
+    train.constant_epochs = 15  # paper: the last epoch, counted from 0, before the rate decays
+    train.decay_per_epoch = 0.9  # paper: factor on the rate, each later epoch
+    train.weight_decay = 0.0  # of kernels; decoupled with adamw
+    train.momentum = 0.9  # of sgd
     train.rmsprop_decay = 0.99  # of the mean of squared gradients (PyTorch's alpha)
     train.rmsprop_epsilon = 1e-8  # added to the root of that mean
+    train.clip_norm = 0.0  # largest norm of all gradients together; 0 for none
+    train.accumulate = 1  # steps whose gradients make one update
+    train.average_decay = 0.0  # of the average of the weights that is evaluated; 0 for none
+    train.freeze_batch_norm = (
+        False  # True normalises by the statistics of the weights, and keeps them
+    )
+    train.label_smoothing = 0.0  # share of the label that is divided among the classes, in [0, 1)
+    train.class_weights = ()  # of each class in the loss, in order of the classes; () for none
     return train
 
 

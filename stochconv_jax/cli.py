@@ -7,6 +7,7 @@ from stochconv_jax import __version__
 
 VERBS = {
     "prepare": "make images one size, and splits without leaks",
+    "import_weights": "show what a file of weights holds, and import it",
     "train": "train a network, or go on with its training",
     "eval": "judge a run on labelled images, with intervals and a report",
     "predict": "let a run classify images",
@@ -24,7 +25,7 @@ def main() -> None:
         module.main()
     elif verb in ("-h", "--help"):
         print("usage: stochconv VERB ...\n")
-        print("\n".join(f"  {name:8} {purpose}" for name, purpose in VERBS.items()))
+        print("\n".join(f"  {name:14} {purpose}" for name, purpose in VERBS.items()))
         print("\n`stochconv VERB --help` says more. `python -m stochconv_jax.VERB` is the same.")
     elif verb == "--version":
         print(f"stochconv {__version__}")

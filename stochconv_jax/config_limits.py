@@ -12,6 +12,10 @@ def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value >= least, f"{least} or more"
 
 
+def _one_of(*values: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in values, f"one of {', '.join(values)}"
+
+
 def _is_size(value: Any) -> bool:
     return len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
 
@@ -25,7 +29,6 @@ _NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
 _SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
 _RANGE = (_is_range, "two numbers more than 0, the least first")
 _SIZE = (_is_size, "two whole numbers, (height, width)")
-_SPLITS = ("train", "validation", "test", "all")
 
 LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": _at_least(0),
@@ -60,6 +63,25 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.batch_size": _at_least(1),
     "train.steps_per_epoch": _at_least(0),
     "train.learning_rate": _POSITIVE,
+    "train.optimizer": _one_of("rmsprop", "adam", "adamw", "sgd"),
+    "train.backbone_rate": _NOT_NEGATIVE,
+    "train.branch_rate": _NOT_NEGATIVE,
+    "train.head_rate": _NOT_NEGATIVE,
+    "train.schedule": _one_of("paper", "cosine", "steps", "plateau"),
+    "train.warmup_epochs": _NOT_NEGATIVE,
+    "train.step_epochs": _at_least(1),
+    "train.step_factor": (lambda value: 0 < value < 1, "more than 0 and less than 1"),
+    "train.plateau_patience": _at_least(1),
+    "train.weight_decay": _NOT_NEGATIVE,
+    "train.momentum": _SHARE,
+    "train.clip_norm": _NOT_NEGATIVE,
+    "train.accumulate": _at_least(1),
+    "train.average_decay": _SHARE,
+    "train.label_smoothing": _SHARE,
+    "train.class_weights": (
+        lambda value: all(weight > 0 for weight in value),
+        "a number more than 0 for each class, or ()",
+    ),
     "train.constant_epochs": _at_least(0),
     "train.decay_per_epoch": _POSITIVE,
     "train.rmsprop_decay": _SHARE,
@@ -67,8 +89,8 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "eval.samples": _at_least(1),
     "eval.batch_size": _at_least(1),
     "eval.resamples": _at_least(20),
-    "eval.split": (lambda value: value in _SPLITS, "one of " + ", ".join(_SPLITS)),
-    "eval.checkpoint": (lambda value: value in ("best", "latest"), "best or latest"),
+    "eval.split": _one_of("train", "validation", "test", "all"),
+    "eval.checkpoint": _one_of("best", "latest"),
 }
 
 

@@ -1,22 +1,28 @@
 """A network of keras.applications and ours with the same random weights and statistics."""
 
+import pathlib
+
 import keras
 import numpy as np
 from flax import nnx
 
-from stochconv_jax.models import BACKBONES, create_model
-from stochconv_jax.models.mbconv import MBConv
+from stochconv_jax.models import load_pretrained
 
 
-def keras_twin(keras_name: str, backbone: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both networks' logits of 1,000 classes for two random images of size x size."""
+def keras_twin(
+    keras_name: str, backbone: str, size: int, path: pathlib.Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both networks' logits of 1,000 classes for two random images of size x size.
+
+    Ours has the weights of the other from a file at `path`, of the format that its name asks for.
+    """
     theirs = getattr(keras.applications, keras_name)(
         weights=None, classifier_activation=None, input_shape=(size, size, 3)
     )
-    ours = create_model(BACKBONES[backbone], seed=0, branches=("global",), num_outputs=1000)
     rng = np.random.default_rng(0)
     randomise(theirs, rng)
-    copy_weights(theirs, ours)
+    (theirs.save_weights if path.name.endswith(".weights.h5") else theirs.save)(path)
+    ours = load_pretrained(str(path), backbone)
     images = rng.integers(0, 256, (2, size, size, 3)).astype(np.float32)
     graph, state = nnx.split(ours)
     logits = nnx.jit(lambda model, images: model(images, None, nnx.Rngs(0).params()))
@@ -52,42 +58,3 @@ def randomise(model: keras.Model, rng: np.random.Generator) -> None:
                     for weight in layer.get_weights()
                 ]
             )
-
-
-def copy_weights(theirs: keras.Model, ours) -> None:
-    """Copies Keras's weights by the names of its layers."""
-
-    def conv(name: str, module) -> None:
-        weights = theirs.get_layer(name).get_weights()
-        module.kernel[...] = weights[0].reshape(module.kernel.shape)
-        if len(weights) > 1:
-            module.bias[...] = weights[1]
-
-    def norm(name: str, module: nnx.BatchNorm) -> None:
-        values = theirs.get_layer(name).get_weights()
-        for variable, value in zip(
-            (module.scale, module.bias, module.mean, module.var), values, strict=True
-        ):
-            variable[...] = value
-
-    def block(prefix: str, module: MBConv) -> None:
-        if module.expands:
-            conv(f"{prefix}expand_conv", module.expand)
-            norm(f"{prefix}expand_bn", module.expand_norm)
-        kernel = theirs.get_layer(f"{prefix}dwconv").get_weights()[0]
-        module.depthwise.kernel[...] = kernel.swapaxes(2, 3)
-        norm(f"{prefix}bn", module.depthwise_norm)
-        conv(f"{prefix}se_reduce", module.squeeze_excitation.reduce)
-        conv(f"{prefix}se_expand", module.squeeze_excitation.expand)
-        conv(f"{prefix}project_conv", module.project)
-        norm(f"{prefix}project_bn", module.project_norm)
-
-    branch = ours.branches["global"]
-    conv("stem_conv", branch.conv)
-    norm("stem_bn", branch.stem_tail.norm)
-    for number in branch.stages.numbers:
-        for repeat, module in enumerate(branch.stages.blocks(number)):
-            block(f"block{number}{chr(ord('a') + repeat)}_", module)
-    conv("top_conv", branch.stages.head.conv)
-    norm("top_bn", branch.stages.head.activation.norm)
-    conv("predictions", ours.classifier)

@@ -28,6 +28,7 @@ def test_the_configs_are_the_papers_and_the_quickstart():
         "split_b0",
         "pure_b0",
         "quickstart",
+        "finetune",
     }
 
 

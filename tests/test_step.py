@@ -9,7 +9,9 @@ from toy_family import Toy
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase
 from stochconv_jax.runs.devices import make_mesh, replicated
-from stochconv_jax.training.step import create_state, cross_entropy, make_train_step
+from stochconv_jax.training.loss import cross_entropy
+from stochconv_jax.training.state import create_state
+from stochconv_jax.training.step import make_train_step
 
 
 def make_batch(step, size=8):

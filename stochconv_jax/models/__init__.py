@@ -4,5 +4,14 @@ from stochconv_jax.models.context import Context
 from stochconv_jax.models.efficientnet import EfficientNet
 from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.two_branch import Outputs, TwoBranchNetwork, create_model
+from stochconv_jax.models.weights.pretrained import load_pretrained
 
-__all__ = ["BACKBONES", "Context", "EfficientNet", "Outputs", "TwoBranchNetwork", "create_model"]
+__all__ = [
+    "BACKBONES",
+    "Context",
+    "EfficientNet",
+    "Outputs",
+    "TwoBranchNetwork",
+    "create_model",
+    "load_pretrained",
+]

@@ -20,6 +20,7 @@ class Pixels(NamedTuple):
 IMAGENET = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 UNIT = Pixels((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+PIXELS = {"imagenet": IMAGENET, "half": HALF, "unit": UNIT}
 
 
 class Backbone(Protocol):

@@ -20,15 +20,31 @@ def initial_bias(features: int, fan_in: int, rngs: nnx.Rngs) -> jax.Array:
     return jax.random.uniform(rngs.params(), (features,), jnp.float32, -limit, limit)
 
 
+class BatchNorm(nnx.BatchNorm):
+    """Flax's, whose statistics may be frozen: used in training as in evaluation, and kept."""
+
+    frozen = False
+
+    def __call__(
+        self,
+        x: jax.Array,
+        use_running_average: bool | None = None,
+        *,
+        mask: jax.Array | None = None,
+    ) -> jax.Array:
+        """Normalises [..., features] to the same shape."""
+        return super().__call__(x, use_running_average or self.frozen, mask=mask)
+
+
 def batch_norm(
     features: int, *, epsilon: float = 1e-3, dtype: DTypeLike, rngs: nnx.Rngs
-) -> nnx.BatchNorm:
+) -> BatchNorm:
     """Returns BatchNorm, its statistics in float32; 1e-3 is TensorFlow's epsilon, 1e-5 PyTorch's.
 
     running = momentum * running + (1 - momentum) * batch, as Flax and TensorFlow define momentum;
     PyTorch's is one minus that.
     """
-    return nnx.BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
+    return BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
 
 
 class Dense(nnx.Linear):

@@ -1,6 +1,5 @@
 """From a config to a network."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -9,18 +8,12 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.models.backbone import HALF, IMAGENET, UNIT, Backbone, stem_output_size
-from stochconv_jax.models.families import BACKBONES
+from stochconv_jax.models.backbone import Backbone, stem_output_size
+from stochconv_jax.models.families import make_backbone
 from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
 from stochconv_jax.ops import window_size
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-# The backbone's own where nothing is replaced, as with "auto" and "backbone".
-PIXELS = {"imagenet": {"pixels": IMAGENET}, "half": {"pixels": HALF}, "unit": {"pixels": UNIT}}
-CONVENTIONS = {
-    "tensorflow": {"padding": "SAME", "batch_norm_epsilon": 1e-3},
-    "pytorch": {"padding": "SYMMETRIC", "batch_norm_epsilon": 1e-5},
-}
 
 
 def model_from_config(
@@ -59,16 +52,8 @@ def backbone_from_config(config: ConfigDict) -> Backbone:
     Raises:
       InputError: there is none of that name, or it has no such conventions.
     """
-    if config.model.backbone not in BACKBONES:
-        raise InputError(
-            f"model.backbone is {config.model.backbone!r}; use one of {', '.join(BACKBONES)}"
-        )
-    backbone: Any = BACKBONES[config.model.backbone]
-    return dataclasses.replace(
-        backbone,
-        **_replaced("model.pixels", config.model.pixels, PIXELS),
-        **_replaced("model.conventions", config.model.conventions, CONVENTIONS),
-    )
+    model = config.model
+    return make_backbone(model.backbone, model.pixels, model.conventions)
 
 
 def resolve_dtype(name: str) -> str:
@@ -84,14 +69,6 @@ def resolve_dtype(name: str) -> str:
             f"model.compute_dtype is {name!r}; use one of {', '.join(DTYPES)} and auto"
         )
     return name
-
-
-def _replaced(field: str, value: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    if value in ("auto", "backbone"):
-        return {}
-    if value not in known:
-        raise InputError(f"{field} is {value!r}; use one of auto, backbone, {', '.join(known)}")
-    return known[value]
 
 
 def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:

@@ -24,6 +24,11 @@ FREE_FIELDS = (
 )
 
 
+def has_checkpoint(directory: pathlib.Path) -> bool:
+    """Returns whether a directory holds a checkpoint, which ties the run to its config and data."""
+    return any(path.name.isdigit() for path in (directory / "checkpoints").glob("*"))
+
+
 def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
     """Compares a config with the one that the checkpoints in a directory were made with, if any.
 
@@ -35,10 +40,10 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
     differences = [
         f"{field} is {value!r} there and {given.get(field)!r} here"
         for field, value in _flatten(made_with).items()
-        if not any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
+        if not _free(field, config)
         and value != given.get(field)
         # What it once became is what it stays.
-        and not (field == "model.compute_dtype" and given[field] == "auto")
+        and given.get(field) != "auto"
     ]
     if differences:
         raise InputError(
@@ -62,12 +67,20 @@ def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
             )
 
 
+def _free(field: str, config: ConfigDict) -> bool:
+    # A cosine ends with the epochs: a longer one would have begun otherwise.
+    if field == "train.epochs" and config.train.schedule == "cosine":
+        return False
+    return any(field == name or field.startswith(f"{name}.") for name in FREE_FIELDS)
+
+
 def _read(directory: pathlib.Path, name: str) -> dict[str, Any]:
     """Reads a file of a run that has a checkpoint; a run without one may still be changed."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"--workdir {directory} is a file; name a directory")
-    saved = any(path.name.isdigit() for path in (directory / "checkpoints").glob("*"))
-    return read_json(directory / name) if saved and (directory / name).exists() else {}
+    if not has_checkpoint(directory) or not (directory / name).exists():
+        return {}
+    return read_json(directory / name)
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -28,10 +28,13 @@ from stochconv_jax.models.from_config import (
 )
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import replicated
-from stochconv_jax.runs.identity import check_config, check_data
+from stochconv_jax.runs.identity import check_config, check_data, has_checkpoint
+from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
 from stochconv_jax.runs.provenance import provenance
 from stochconv_jax.saved_config import read_config, read_json
 
+# Fields that may be "auto" until a run begins.
+AUTOMATIC_FIELDS = ("compute_dtype", "pixels", "conventions")
 IMAGE_COLUMNS = ("id", "label", "group", "split", "sha256")
 
 
@@ -74,8 +77,10 @@ class Run:
         check_limits(config)
         config = _resolve(config, directory)
         check_config(config, directory)
-        # A network that cannot be is told before the data are prepared.
-        model_from_config(config, num_outputs=1, abstract=True)
+        # A network that cannot be, and weights that do not fit, are told before data are prepared.
+        abstract = model_from_config(config, num_outputs=1, abstract=True)
+        if not has_checkpoint(directory):
+            check_weights(config, abstract)
         dataset = load_dataset(config.data)
         directory.mkdir(parents=True, exist_ok=True)
         with locked(directory):
@@ -203,12 +208,15 @@ def locked(directory: pathlib.Path) -> Iterator[None]:
 
 
 def _resolve(config: ConfigDict, directory: pathlib.Path) -> ConfigDict:
-    """Replaces what depends on the machine by what it is: once, when the run begins."""
-    dtype = config.model.compute_dtype
-    if dtype == "auto" and (directory / "config.json").is_file():
-        dtype = read_config(directory).model.compute_dtype
+    """Replaces what depends on the machine or the weights by what it is: when the run begins."""
     resolved = config.copy_and_resolve_references().unlock()
-    resolved.model.compute_dtype = resolve_dtype(dtype)
+    if has_checkpoint(directory):
+        kept = read_config(directory).model
+        for field in AUTOMATIC_FIELDS:
+            if resolved.model[field] == "auto":
+                resolved.model[field] = kept[field]
+    resolved.model.compute_dtype = resolve_dtype(resolved.model.compute_dtype)
+    resolve_auto(resolved)
     return resolved.lock()
 
 

@@ -6,6 +6,7 @@ goes on from its latest checkpoint as if nothing had happened.
 """
 
 import datetime
+import functools
 import json
 import math
 import time
@@ -27,14 +28,16 @@ from stochconv_jax.evaluation.metrics import log_loss
 from stochconv_jax.inference.predict import Predict, make_predict, predict_all, rows_per_batch
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.keys import Purpose
-from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.checkpoints import Checkpoints, Progress
 from stochconv_jax.runs.devices import make_mesh, replicated
+from stochconv_jax.runs.initial_weights import initial_model
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.cost import network_cost
 from stochconv_jax.training.history import History
 from stochconv_jax.training.optimizer import make_optimizer
-from stochconv_jax.training.step import StepMetrics, TrainState, create_state, make_train_step
+from stochconv_jax.training.recipe import Recipe
+from stochconv_jax.training.state import TrainState, create_state
+from stochconv_jax.training.step import StepMetrics, make_train_step
 
 
 def train(config: ConfigDict, workdir: str) -> None:
@@ -77,9 +80,16 @@ class _Training:
         self.pipeline = run.pipeline(dataset)
         whole_pass = self.pipeline.training_steps(run.config.train.batch_size)
         self.steps = run.config.train.steps_per_epoch or whole_pass
+        weights = run.config.train.class_weights
+        if weights and len(weights) != len(run.classes):
+            raise InputError(
+                f"train.class_weights has {len(weights)} numbers; give one for each class: "
+                f"{', '.join(run.classes)}"
+            )
+        self.recipe = Recipe.from_config(run.config.train)
         self.optimizer = make_optimizer(run.config.train, self.steps)
         self.predict: Predict = make_predict(self.abstract, mesh, draws=1)
-        self.train_step: Any = make_train_step(self.abstract, self.optimizer, mesh)
+        self.train_step: Any = make_train_step(self.abstract, self.optimizer, mesh, self.recipe)
         self.compiled: jax.stages.Compiled | None = None
         self.compiling = 0.0  # seconds, of the epoch that compiled
 
@@ -99,22 +109,22 @@ class _Training:
         for epoch in range(done + 1, config.epochs + 1):
             state, row = self._epoch(epoch, state, progress, batches)
             progress = Progress(progress.step + self.steps, [*progress.history, row])
-            model = (state.parameters, state.batch_stats)
-            checkpoints.save(model, state.optimizer, progress, row["val_auc"])
+            checkpoints.save(state.model, state.rest, progress, row["val_auc"])
             history.write(progress.history)
             self._write_cost()
             print(_describe(row, config.epochs, self.compiling), flush=True)
 
     def _restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
         """Returns the latest state, or a fresh one, on every device."""
-        shapes = jax.eval_shape(lambda: create_state(self.abstract, self.optimizer))
-        restored = checkpoints.restore_latest(shapes[:2], shapes.optimizer)
+        create = functools.partial(create_state, optimizer=self.optimizer, recipe=self.recipe)
+        shapes = jax.eval_shape(lambda: create(self.abstract))
+        restored = checkpoints.restore_latest(shapes.model, shapes.rest)
         if restored is None:
-            model = model_from_config(self.run.config, self.run.num_outputs)
-            state, progress = create_state(model, self.optimizer), Progress(0, [])
+            model = initial_model(self.run.config, self.run.num_outputs, self.run.directory)
+            state, progress = create(model), Progress(0, [])
         else:
-            (parameters, batch_stats), optimizer, progress = restored
-            state = TrainState(parameters, batch_stats, optimizer)
+            saved, rest, progress = restored
+            state = TrainState.of_saved(saved, rest, averages=self.recipe.average_decay > 0)
         return jax.device_put(state, replicated(self.mesh)), progress
 
     def _epoch(
@@ -178,8 +188,8 @@ class _Training:
         """Returns the validation split's loss and AUC with one draw of windows per image."""
         rows = rows_per_batch(self.run.config.eval.batch_size, self.mesh)
         batches = self.pipeline.evaluation_batches("validation", rows)
-        model, key = (state.parameters, state.batch_stats), self.run.key(Purpose.VALIDATION)
-        predictions = predict_all(self.predict, model, batches, key)
+        key = self.run.key(Purpose.VALIDATION)
+        predictions = predict_all(self.predict, state.model, batches, key)
         mean = predictions.probabilities.mean(axis=1)
         return log_loss(predictions.labels, mean), roc_auc_value(predictions.labels, mean)
 

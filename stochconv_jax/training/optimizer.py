@@ -1,37 +1,65 @@
-"""The paper's optimizer: RMSProp at a constant rate, then decaying epoch by epoch."""
+"""The optimizers: the paper's RMSProp, and those that fine-tuning is done with."""
 
 import optax
 from ml_collections import ConfigDict
 
+from stochconv_jax.training.parts import PartRates, decays
+from stochconv_jax.training.schedule import learning_rate_schedule
 
-def learning_rate_schedule(config: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
-    """Returns rate(step) = r for epochs 0 to c, r * d**(epoch - c) after, epochs counted from 0.
-
-    r is `learning_rate`, c `constant_epochs`, d `decay_per_epoch` of the `train` section.
-
-    Source: Reekie 2021, section 5.1.1.
-    """
-    return optax.exponential_decay(
-        config.learning_rate,
-        transition_steps=steps_per_epoch,
-        decay_rate=config.decay_per_epoch,
-        transition_begin=config.constant_epochs * steps_per_epoch,
-        staircase=True,
-    )
+OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")
 
 
 def make_optimizer(config: ConfigDict, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Returns RMSProp as PyTorch defines it.
+    """Returns the optimizer of the `train` section, as PyTorch defines it.
 
-    v = a * v + (1 - a) * g**2, from v = 0;  w = w - rate * g / (sqrt(v) + epsilon)
+    rmsprop: v = a * v + (1 - a) * g**2, from v = 0;  w = w - rate * g / (sqrt(v) + epsilon), with
+    a = `rmsprop_decay` (PyTorch's alpha) and `rmsprop_epsilon` outside the root, where TensorFlow's
+    starts from v = 1 and has epsilon inside. adam, adamw: decays 0.9 and 0.999, epsilon 1e-8.
+    sgd: u = `momentum` * u + g;  w = w - rate * u.
 
-    with a = `rmsprop_decay` (PyTorch's alpha) and `rmsprop_epsilon` outside the root. TensorFlow's
-    RMSProp starts from v = 1 and has epsilon inside the root.
+    `weight_decay` d acts on kernels alone, neither on biases nor on normalisation: adamw subtracts
+    rate * d * w, the others add d * w to the gradient. `clip_norm` bounds the norm of all gradients
+    together before that. `accumulate` steps make one update by the mean of their gradients.
     """
-    return optax.rmsprop(
-        learning_rate_schedule(config, steps_per_epoch),
-        decay=config.rmsprop_decay,
-        eps=config.rmsprop_epsilon,
-        initial_scale=0.0,
-        eps_in_sqrt=False,
+    decay = optax.add_decayed_weights(config.weight_decay, decays)
+    coupled = config.weight_decay > 0 and config.optimizer != "adamw"
+    decoupled = config.weight_decay > 0 and config.optimizer == "adamw"
+    rates = PartRates.from_config(config)
+    schedule = learning_rate_schedule(config, steps_per_epoch)
+    every = config.accumulate
+    optimizer = optax.chain(
+        *([optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []),
+        *([decay] if coupled else []),
+        _direction(config),
+        *([decay] if decoupled else []),
+        *([_plateau(config, steps_per_epoch // every)] if config.schedule == "plateau" else []),
+        optax.stateless(lambda updates, _: rates.scale(updates)),
+        # Counted in steps, whatever number of them makes an update.
+        optax.scale_by_learning_rate(lambda update: schedule(update * every)),
+    )
+    if every == 1:
+        return optimizer
+    return optax.MultiSteps(optimizer, every).gradient_transformation()
+
+
+def _direction(config: ConfigDict) -> optax.GradientTransformation:
+    if config.optimizer == "rmsprop":
+        return optax.scale_by_rms(
+            decay=config.rmsprop_decay,
+            eps=config.rmsprop_epsilon,
+            initial_scale=0.0,
+            eps_in_sqrt=False,
+        )
+    if config.optimizer == "sgd":
+        return optax.trace(decay=config.momentum)
+    return optax.scale_by_adam()
+
+
+def _plateau(config: ConfigDict, updates_per_epoch: int) -> optax.GradientTransformation:
+    """Lowers the rate when an epoch's validation loss has not fallen for some epochs."""
+    return optax.contrib.reduce_on_plateau(
+        factor=config.step_factor,
+        patience=config.plateau_patience,
+        rtol=0.0,
+        accumulation_size=max(1, updates_per_epoch),
     )

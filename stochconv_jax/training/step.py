@@ -11,15 +11,11 @@ from jax.typing import ArrayLike
 
 from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.models import Context, TwoBranchNetwork
+from stochconv_jax.models.conv import BatchNorm
 from stochconv_jax.runs.devices import DATA_AXIS
-
-
-class TrainState(NamedTuple):
-    """What a step changes."""
-
-    parameters: nnx.State
-    batch_stats: nnx.State
-    optimizer: optax.OptState
+from stochconv_jax.training.loss import cross_entropy, mean_loss
+from stochconv_jax.training.recipe import PLAIN, Recipe
+from stochconv_jax.training.state import TrainState
 
 
 class StepMetrics(NamedTuple):
@@ -32,23 +28,16 @@ class StepMetrics(NamedTuple):
 TrainStep = Callable[[TrainState, Batch, jax.Array, ArrayLike], tuple[TrainState, StepMetrics]]
 
 
-def create_state(model: TwoBranchNetwork, optimizer: optax.GradientTransformation) -> TrainState:
-    """Returns the state before the first step."""
-    parameters, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
-    return TrainState(parameters, batch_stats, jax.jit(optimizer.init)(parameters))
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Returns the loss of each image in nats, [B]: binary for one output, softmax for several."""
-    if logits.shape[-1] == 1:
-        return optax.sigmoid_binary_cross_entropy(logits[:, 0], labels)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-
-
 def make_train_step(
-    model: TwoBranchNetwork, optimizer: optax.GradientTransformation, mesh: Mesh
+    model: TwoBranchNetwork,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    recipe: Recipe = PLAIN,
 ) -> TrainStep:
     """Compiles (state, batch, key, validation_loss) -> (state, metrics).
+
+    Parts of the network that do not learn are left out of the backward pass where nothing before
+    them learns.
 
     The old state's memory is reused; the model itself is left as it is. The batch is divided over
     the mesh; gradients and BatchNorm's statistics are averaged over it. Dropout, drop path and
@@ -58,33 +47,45 @@ def make_train_step(
     it.
     """
     network = nnx.clone(model)
-    network.set_attributes(nnx.BatchNorm, axis_name=DATA_AXIS, raise_if_not_found=False)
+    network.set_attributes(
+        BatchNorm,
+        raise_if_not_found=False,
+        axis_name=DATA_AXIS,
+        frozen=recipe.freeze_batch_norm,
+    )
     graph = nnx.graphdef(network)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(
         state: TrainState, batch: Batch, key: jax.Array, validation_loss: jax.Array
     ) -> tuple[TrainState, StepMetrics]:
-        def loss_function(parameters: nnx.State) -> tuple[jax.Array, tuple]:
+        learning, frozen = recipe.rates.split(state.parameters)
+
+        def loss_function(learning: nnx.State) -> tuple[jax.Array, tuple]:
             # Cast while they are float32, for the cast's transposition sums the gradients over the
             # mesh: left to where they are first used, the sum would be in the computation's dtype.
-            parameters = jax.lax.pcast(parameters, DATA_AXIS, to="varying")
+            learning = jax.lax.pcast(learning, DATA_AXIS, to="varying")
             # A copy, which this trace may update.
-            network = nnx.merge(graph, parameters, nnx.clone(state.batch_stats))
+            network = nnx.merge(graph, learning, frozen, nnx.clone(state.batch_stats))
             context = Context.of_pass(key, batch["index"], train=True)
             logits = network.forward(batch, context).logits
+            losses = cross_entropy(logits, batch["label"], recipe.label_smoothing)
             # The mean over the mesh belongs to the function: its gradient is then whole, and is
             # not averaged again.
-            loss = jax.lax.pmean(cross_entropy(logits, batch["label"]).mean(), DATA_AXIS)
+            loss = mean_loss(losses, batch["label"], recipe.class_weights, DATA_AXIS)
             return loss, (nnx.state(network, nnx.BatchStat), logits)
 
         gradient = jax.value_and_grad(loss_function, has_aux=True)
-        (loss, (batch_stats, logits)), gradients = gradient(state.parameters)
+        (loss, (batch_stats, logits)), gradients = gradient(learning)
         updates, optimizer_state = update(
-            gradients, state.optimizer, state.parameters, value=validation_loss
+            gradients, state.optimizer, learning, value=validation_loss
         )
-        parameters = optax.apply_updates(state.parameters, updates)
-        return TrainState(parameters, batch_stats, optimizer_state), StepMetrics(loss, logits)
+        parameters = nnx.merge_state(optax.apply_updates(learning, updates), frozen)
+        average = state.average
+        if average is not None:
+            average = average.update(parameters, batch_stats, recipe.average_decay)
+        new = TrainState(parameters, batch_stats, optimizer_state, average)
+        return new, StepMetrics(loss, logits)
 
     replicated, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
     return jax.jit(

@@ -12,8 +12,9 @@ def test_parameter_counts_are_the_official_ones(name):
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_logits_equal_keras(number):
+def test_logits_equal_keras(number, tmp_path):
+    path = tmp_path / "network.weights.h5"
     expected, actual = keras_twin(
-        f"EfficientNetB{number}", f"efficientnet_b{number}", size=128 + number
+        f"EfficientNetB{number}", f"efficientnet_b{number}", 128 + number, path
     )
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -1,1 +1,1 @@
-"""Weights that others trained: their names, their files, and how they become ours."""
+"""Weights that others trained: their files, their names, and what becomes of every array."""

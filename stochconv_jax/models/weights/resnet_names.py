@@ -2,14 +2,8 @@
 
 from collections.abc import Collection
 
-# Of BatchNorm, and of convolutions and dense layers.
-LEAVES = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
+from stochconv_jax.models.weights.torch_names import torch_names
+
 # Layers by their place in a block. ResNeSt's second convolution is a module of its own, and its
 # shortcut begins with a pooling.
 BLOCK = {
@@ -54,11 +48,10 @@ def resnet_names(names: Collection[str]) -> dict[str, str]:
     deep = "stem_tail.conv2.kernel" in names
     outside, block = (DEEP_STEM, SPLIT_BLOCK) if deep else (OUTSIDE, BLOCK)
 
-    def theirs(name: str) -> str:
-        layer, leaf = name.rsplit(".", 1)
-        if not layer.startswith("stage"):
-            return f"{outside[layer]}.{LEAVES[leaf]}"
-        stage, place, inside = layer.split(".", 2)
-        return f"layer{stage.removeprefix('stage')}.{place}.{block[inside]}.{LEAVES[leaf]}"
+    def module(name: str) -> str:
+        if not name.startswith("stage"):
+            return outside[name]
+        stage, place, layer = name.split(".", 2)
+        return f"layer{stage.removeprefix('stage')}.{place}.{block[layer]}"
 
-    return {name: theirs(name) for name in names}
+    return torch_names(names, module)

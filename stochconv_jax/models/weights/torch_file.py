@@ -1,0 +1,57 @@
+"""PyTorch's checkpoints, read without executing what stands in them."""
+
+import pathlib
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from stochconv_jax.errors import InputError
+from stochconv_jax.models.weights.weight_file import WeightFile, as_float32, damaged, file_sha256
+
+# Under which training programs keep a network among other things.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+def read_torch_file(path: pathlib.Path) -> WeightFile:
+    """Reads a `.pth` or `.pt` file with `torch.load(weights_only=True)`.
+
+    Raises:
+      InputError: PyTorch is not installed, or the file is damaged, holds no tensors, or wants to
+        run code.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError(
+            f"{path} is a PyTorch file, and PyTorch is not installed; install the extra `weights`, "
+            'as in pip install "stochconv_jax[weights]", or get the weights as .safetensors'
+        ) from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" in str(error) or "not allowed" in str(error) or "Unsupported" in str(error):
+            raise InputError(
+                f"{path} holds more than weights: reading it would run code, so it is refused; "
+                "get the weights as .safetensors, or as a file of tensors alone"
+            ) from error
+        raise damaged(path, error) from error
+    except Exception as error:  # damaged bytes lead the unpickler into errors of any kind
+        raise damaged(path, error) from error
+    tensors = _tensors(content, torch.Tensor)
+    if not tensors:
+        raise InputError(f"{path} holds no tensors by name; give a file of a network's weights")
+    arrays = {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+    return WeightFile(path, "PyTorch", "torch", as_float32(path, arrays), file_sha256(path))
+
+
+def _tensors(content: Any, kind: type) -> dict[str, Any]:
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        return {}
+    found = {str(name): value for name, value in content.items() if isinstance(value, kind)}
+    # What DataParallel puts before every name.
+    if all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): value for name, value in found.items()}
+    return found
