@@ -45,6 +45,9 @@ NETWORKS = {
     "b0, rematerialised": Network("efficientnet_b0", 224, remat=True),
     "split b0": Network("efficientnet_b0", 224, BOTH),
     "b4": Network("efficientnet_b4", 380, divisor=4),
+    "lite0": Network("efficientnet_lite0", 224),
+    "resnet18": Network("resnet18", 224),
+    "resnest50": Network("resnest50", 224),
 }
 
 
@@ -102,15 +105,12 @@ def make_jax(
 
 
 def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Returns the same of geffnet's network, channels last; on a GPU with AMP and torch.compile."""
-    import geffnet
+    """Returns the same of PyTorch's network, channels last; on a GPU with AMP and torch.compile."""
     import torch
 
     torch.manual_seed(0)
     device = "cpu" if jax.default_backend() == "cpu" else "cuda"
-    model = geffnet.create_model(
-        network.backbone, num_classes=1, drop_rate=0.3, drop_connect_rate=0.2
-    ).to(device, memory_format=torch.channels_last)
+    model = _torch_network(network.backbone).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.99)
     images = torch.randn(batch, 3, network.side, network.side).to(
         device, memory_format=torch.channels_last
@@ -137,6 +137,29 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
     return train, predict
 
 
+def _torch_network(backbone: str) -> Any:
+    """Returns the published PyTorch network with one output: geffnet's, MONAI's or `resnest`'s."""
+    if backbone == "resnest50":
+        from resnest.torch import resnest50
+
+        return resnest50(num_classes=1)
+    if backbone == "resnet18":
+        from monai.networks.nets import resnet18
+
+        return resnet18(
+            spatial_dims=2,
+            n_input_channels=3,
+            conv1_t_stride=2,
+            num_classes=1,
+            shortcut_type="B",
+            bias_downsample=False,
+        )
+    import geffnet
+
+    name = backbone.replace("efficientnet_lite", "tf_efficientnet_lite")
+    return geffnet.create_model(name, num_classes=1, drop_rate=0.3, drop_connect_rate=0.2)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints and keeps the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -146,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    with_torch = all(importlib.util.find_spec(name) for name in ("torch", "geffnet"))
+    with_torch = all(map(importlib.util.find_spec, ("torch", "geffnet", "monai", "resnest")))
     if not with_torch:
         print("PyTorch is left out; `make benchmarks` installs it")
     rows = []
