@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
+from toy_family import Toy
 
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.inference.trained_network import TrainedNetwork
+from stochconv_jax.models import BACKBONES
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
 
@@ -67,8 +69,13 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, t
     assert without_times(rows[:2]) == without_times(read_rows(straight / "metrics.csv"))
 
 
-def test_a_fine_tuning_goes_on_to_the_bit_and_its_average_is_what_is_evaluated(prepared, tmp_path):
+def test_a_fine_tuning_goes_on_to_the_bit_and_its_average_is_what_is_evaluated(
+    prepared, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(BACKBONES, "toy", Toy())
     fields = SMALL | {
+        "model.backbone": "toy",
+        "model.join": "head",
         "train.optimizer": "adamw",
         "train.weight_decay": "0.05",
         "train.schedule": "plateau",
