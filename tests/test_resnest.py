@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 from family_joins import check_joins
-from resnest.torch import resnest50
 from support import abstract, count_parameters
-from torch_parity import torch_twin
 
-from stochconv_jax.models.weights.resnet_names import resnet_names
+from benchmarks.parity import twins
 
 # With 1,000 classes, in the package `resnest` 0.0.5.
 PUBLISHED = {
@@ -25,8 +23,8 @@ def test_parameter_counts_are_the_packages(name):
 
 def test_logits_equal_the_packages():
     # 72 pixels make maps of odd sides, which the pooling must halve as PyTorch does.
-    expected, actual = torch_twin(resnest50(num_classes=7), "resnest50", resnet_names, 72, 7)
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    found = twins("resnest50", 72, 7)
+    np.testing.assert_allclose(found.ours, found.published, rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_of_the_deep_stems_convolutions_is_the_stochastic_one():
