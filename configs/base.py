@@ -82,7 +82,7 @@ def _augment() -> ConfigDict:
 
 def _model() -> ConfigDict:
     model = ConfigDict()
-    model.backbone = "efficientnet_b0"  # b0 to b8, l2, lite0 to lite4, or efficientnet_tiny
+    model.backbone = "efficientnet_b0"  # any of BACKBONES in stochconv_jax/models/families.py
     model.pixels = (
         "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255) or the backbone's own
     )

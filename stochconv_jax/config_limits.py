@@ -109,8 +109,26 @@ def check_limits(config: ConfigDict) -> None:
     data = config.data
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
+    _check_training(config)
     if data.low_size[0] > data.high_size[0] or data.low_size[1] > data.high_size[1]:
         raise InputError(
             f"data.low_size {data.low_size} is larger than data.high_size {data.high_size}; "
             "the small image is the large one shrunk"
+        )
+
+
+def _check_training(config: ConfigDict) -> None:
+    train = config.train
+    learns = [train.backbone_rate, train.head_rate]
+    if "stochastic" in config.model.branches:
+        learns.append(train.branch_rate)
+    if not any(learns):
+        raise InputError(
+            "train.backbone_rate, train.head_rate and, where there is a stochastic branch, "
+            "train.branch_rate are 0, so that nothing would learn; give one a number more than 0"
+        )
+    if train.warmup_epochs >= train.epochs:
+        raise InputError(
+            f"train.warmup_epochs is {train.warmup_epochs}; it must be less than train.epochs, "
+            f"{train.epochs}"
         )

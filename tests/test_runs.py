@@ -8,12 +8,15 @@ import sys
 
 import jax
 import pytest
-from support import ROOT, SMALL, command, complain, run_here
+from support import ROOT, SMALL, abstract, command, complain, run_here
 
 from configs import quickstart
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.keys import Purpose
+from stochconv_jax.models import BACKBONES
+from stochconv_jax.models.weights.assignment import assign
+from stochconv_jax.runs.initial_weights import read_weights
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
 
@@ -160,3 +163,15 @@ def test_a_directory_that_lacks_something_is_refused(
         path.write_text(content)
     with pytest.raises(InputError, match=sentence):
         evaluate(Run.open(tmp_path / "run").config, tmp_path / "run")
+
+
+def test_a_joined_run_fills_the_same_joined_network_and_no_other(straight):
+    file = read_weights(str(straight))
+    tiny = BACKBONES["efficientnet_tiny"]
+    # As tests/support.py's SMALL makes it.
+    model = abstract("efficientnet_tiny", join="stem", windows=4, output_size=(16, 16))
+    found = assign(file, tiny, model, classifier=True)
+    assert set(found.arrays) == set(file.arrays)
+    assert "branches.stochastic.conv.kernel" in found.arrays
+    with pytest.raises(InputError, match="is of another network"):
+        assign(file, tiny, abstract("efficientnet_tiny", branches=("global",)))

@@ -9,7 +9,6 @@ from toy_family import Toy
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.ops import polyphase
 from stochconv_jax.runs.devices import make_mesh, replicated
-from stochconv_jax.training.loss import cross_entropy
 from stochconv_jax.training.state import create_state
 from stochconv_jax.training.step import make_train_step
 
@@ -126,11 +125,3 @@ def test_the_same_seed_gives_the_same_bits(on_one_device):
     (one, *_), (other, *_) = on_one_device, train_on(1)
     for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(first, second)
-
-
-def test_cross_entropy_is_binary_for_one_output_and_softmax_for_several():
-    logits, labels = np.array([[2.0], [-1.0]], np.float32), np.array([1, 0])
-    expected = [np.log1p(np.exp(-2.0)), np.log1p(np.exp(-1.0))]
-    assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-5)
-    both = np.concatenate([np.zeros((2, 1), np.float32), logits], axis=1)
-    assert cross_entropy(both, labels) == pytest.approx(expected, rel=1e-5)

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
+from toy_family import Toy
 
 from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.inference.trained_network import TrainedNetwork
+from stochconv_jax.models import BACKBONES
+from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
 
 
@@ -62,6 +67,36 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, t
     rows = read_rows(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, int(epochs) + 1)]
     assert without_times(rows[:2]) == without_times(read_rows(straight / "metrics.csv"))
+
+
+def test_a_fine_tuning_goes_on_to_the_bit_and_its_average_is_what_is_evaluated(
+    prepared, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(BACKBONES, "toy", Toy())
+    fields = SMALL | {
+        "model.backbone": "toy",
+        "model.join": "head",
+        "train.optimizer": "adamw",
+        "train.weight_decay": "0.05",
+        "train.schedule": "plateau",
+        "train.plateau_patience": "1",
+        "train.average_decay": "0.9",
+        "train.learning_rate": "0.01",
+        "eval.checkpoint": "latest",
+    }
+    rows, states = [], []
+    for name, stops in (("straight", "2"), ("stopped", "12")):
+        for epochs in stops:
+            arguments = command("quickstart.py:base", tmp_path / name, prepared, **fields)
+            run_here(train, [*arguments, f"--config.train.epochs={epochs}"])
+        rows.append(without_times(read_rows(tmp_path / name / "metrics.csv")))
+        states.append(TrainedNetwork.restore(Run.open(tmp_path / name)).state)
+    assert rows[0] == rows[1]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    run_here(evaluate, arguments)
+    metrics = json.loads((tmp_path / "stopped" / "eval" / "metrics.json").read_text())
+    # One draw of a network that draws nothing: what validation saw, which was the average.
+    assert metrics["log_loss"] == pytest.approx(float(rows[1][-1]["val_loss"]), rel=1e-5)
 
 
 def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight, capsys):

@@ -7,6 +7,7 @@ import sys
 
 import geffnet
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -16,18 +17,22 @@ from resnest.torch import resnest50
 from safetensors.torch import save_file
 from skimage.data import chelsea
 from sklearn.datasets import load_sample_images
-from support import SMALL, abstract, command, complain, run_here
+from support import SMALL, abstract, command, complain
 
+from stochconv_jax.command_line import read_flags
 from stochconv_jax.errors import InputError
 from stochconv_jax.import_weights import main as import_weights
 from stochconv_jax.models import BACKBONES, create_model, load_pretrained
 from stochconv_jax.models.families import make_backbone
 from stochconv_jax.models.parameter_names import parameters_by_name
-from stochconv_jax.models.weights.assignment import assign, fill
+from stochconv_jax.models.weights.assignment import assign
 from stochconv_jax.models.weights.published import PUBLISHED
 from stochconv_jax.models.weights.read_file import read_weight_file
 from stochconv_jax.models.weights.safetensors_file import write_safetensors_file
-from stochconv_jax.runs.initial_weights import read_weights
+from stochconv_jax.runs.checkpoints import Progress
+from stochconv_jax.runs.devices import make_mesh
+from stochconv_jax.runs.initial_weights import initial_model, read_weights
+from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
 
 LITE0 = BACKBONES["efficientnet_lite0"]
@@ -111,11 +116,14 @@ def test_every_array_of_a_pytorch_network_is_used_or_named(network, name, tmp_pa
         path := tmp_path / "any.pth",
     )
     file = read_weight_file(path)
+    # As timm's networks name what AdvProp keeps of adversarial images.
+    file.arrays["bn1.aux_bn.0.weight"] = np.ones(3, np.float32)
     backbone = BACKBONES[name]
     model = abstract(name, branches=("global",), num_outputs=1000)
     found = assign(file, backbone, model, classifier=True)
-    assert set(found.sources.values()) | set(found.passed_over) == set(state)
-    assert all("num_batches_tracked" in name for name in found.passed_over)
+    assert set(found.sources.values()) | set(found.passed_over) == set(file.arrays)
+    counters = {name for name in state if name.endswith("num_batches_tracked")}
+    assert set(found.passed_over) == counters | {"bn1.aux_bn.0.weight"}
     assert not found.anew
 
 
@@ -123,7 +131,7 @@ def test_both_branches_start_from_the_same_weights_and_wider_layers_anew(weights
     file = read_weight_file(weights / "weights" / "efficientnet_lite0.safetensors")
     model = create_model(LITE0, seed=0, join="3", output_size=(16, 16), windows=4)
     found = assign(file, LITE0, model)
-    fill(model, found.arrays)
+    found.fill(model)
     held = parameters_by_name(model)
     for name in ("conv.kernel", "stem_tail.norm.var", "stage3.1.depthwise.kernel"):
         assert len(held[name]) == 2
@@ -148,10 +156,14 @@ def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared,
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(plain).items()}
     about = {"backbone": "efficientnet_tiny", "pixels": "half"}
     write_safetensors_file(tmp_path / "tiny.safetensors", arrays, about)
-    # A rate at which no parameter moves.
-    fields = SMALL | {"train.epochs": "1", "train.steps_per_epoch": "1"}
-    fields |= {"train.learning_rate": "1e-30", "model.weights": "tiny.safetensors"}
-    run_here(train, command("quickstart.py:base", tmp_path / "base", prepared, **fields))
+    given = SMALL | {"model.weights": "tiny.safetensors"}
+    arguments = command("quickstart.py:base", tmp_path / "base", prepared, **given)
+    config, workdir = read_flags(["train", *arguments])
+    with Run.create(config, workdir) as (run, _):
+        model = initial_model(run.config, run.num_outputs, run.directory)
+        with run.checkpoints(make_mesh(1)) as checkpoints:
+            kept = nnx.state(model, nnx.Param, nnx.BatchStat)
+            checkpoints.save(kept, {"steps": jnp.zeros(1)}, Progress(1, []), 0.5)
     told = json.loads((tmp_path / "base" / "weights.json").read_text())
     assert told["loaded"]["stage5.0.expand.kernel"] == "stage5.0.expand.kernel"
     assert told["anew"]["classifier.kernel"] == "the classifier is new"
@@ -164,7 +176,7 @@ def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared,
         file.arrays["stage5.0.expand.kernel"], arrays["stage5.0.expand.kernel"], rtol=1e-6
     )
     split = create_model(tiny, seed=0, join="head", output_size=(16, 16), windows=4)
-    fill(split, assign(file, tiny, split).arrays)
+    assign(file, tiny, split).fill(split)
     for array in parameters_by_name(split)["conv.kernel"]:
         np.testing.assert_allclose(array, arrays["conv.kernel"], rtol=1e-6)
 

@@ -16,12 +16,17 @@ def canonical_name(path: tuple[Any, ...]) -> str:
     Args:
       path: of the variable in the network's state.
     """
-    words = [str(word) for word in path]
+    words = place_name(path).split(".")
     if words[0] == "branches":
         words = words[2:]
     if words[0] in ("stages", "trunk"):
         words = words[1:]
     return ".".join(words)
+
+
+def place_name(path: tuple[Any, ...]) -> str:
+    """Returns the name of a variable's place in a network, as "branches.global.conv.kernel"."""
+    return ".".join(str(word) for word in path)
 
 
 def parameters_by_name(model: nnx.Module) -> dict[str, list[jax.Array]]:

@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import jax
 import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
@@ -12,9 +11,9 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.from_config import backbone_from_config, model_from_config
-from stochconv_jax.models.parameter_names import canonical_name
+from stochconv_jax.models.parameter_names import canonical_name, place_name
 from stochconv_jax.models.two_branch import TwoBranchNetwork
-from stochconv_jax.models.weights.assignment import Assignment, assign, fill
+from stochconv_jax.models.weights.assignment import Assignment, assign
 from stochconv_jax.models.weights.published import weights_path
 from stochconv_jax.models.weights.read_file import read_weight_file
 from stochconv_jax.models.weights.weight_file import WeightFile, file_sha256
@@ -27,7 +26,7 @@ def read_weights(name_or_path: str) -> WeightFile:
     """Reads weights by name, a file of them, or the best checkpoint of a run's directory.
 
     Raises:
-      InputError: they are not there or damaged, or the run has several branches.
+      InputError: they are not there or damaged.
     """
     path = weights_path(name_or_path)
     return _read_run(path) if path.is_dir() else read_weight_file(path)
@@ -67,7 +66,7 @@ def initial_model(
     model = model_from_config(config, num_outputs)
     if config.model.weights:
         file, found = _assign(config, model, config.model.weights_classifier)
-        fill(model, found.arrays)
+        found.fill(model)
         told = {
             "weights": config.model.weights,
             "sha256": file.sha256,
@@ -95,11 +94,7 @@ def _assign(
 
 def _read_run(directory: pathlib.Path) -> WeightFile:
     config = read_config(directory)
-    if len(config.model.branches) != 1:
-        raise InputError(
-            f"{directory} has {len(config.model.branches)} branches; give a run with one, whose "
-            "weights fill every branch"
-        )
+    joined = len(config.model.branches) > 1
     classes = read_json(directory / "data.json").get("classes", ())
     outputs = 1 if len(classes) == 2 else len(classes)
     abstract = model_from_config(config, outputs, abstract=True)
@@ -107,7 +102,7 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
     with Checkpoints(directory, replicated(make_mesh())) as checkpoints:
         state, step = checkpoints.restore_model("best", shapes)
     arrays = {
-        canonical_name(path): np.asarray(variable[...])
+        (place_name if joined else canonical_name)(path): np.asarray(variable[...])
         for part in state
         for path, variable in nnx.to_flat_state(part)
     }
@@ -115,9 +110,10 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
         directory,
         f"run, step {step}",
         "ours",
-        jax.tree.map(np.asarray, arrays),
+        arrays,
         file_sha256(directory / "config.json"),
         config.model.backbone,
         config.model.pixels,
         config.model.conventions,
+        joined,
     )

@@ -39,6 +39,10 @@ from stochconv_jax.training.recipe import Recipe
 from stochconv_jax.training.state import TrainState, create_state
 from stochconv_jax.training.step import StepMetrics, make_train_step
 
+# What stands for the validation loss before the first: finite, for the first epoch would count as
+# one without improvement if nothing could be below it.
+NO_LOSS = 1e30
+
 
 def train(config: ConfigDict, workdir: str) -> None:
     """Trains until `train.epochs`, from the latest checkpoint in `workdir` where there is one.
@@ -149,7 +153,7 @@ class _Training:
     ) -> tuple[TrainState, _Steps]:
         config, key = self.run.config.train, self.run.key(Purpose.TRAINING)
         validation_loss = np.float32(
-            progress.history[-1]["val_loss"] if progress.history else np.inf
+            progress.history[-1]["val_loss"] if progress.history else NO_LOSS
         )
         found: list[tuple[StepMetrics, np.ndarray]] = []
         losses: list[float] = []

@@ -32,14 +32,16 @@ def make_optimizer(config: ConfigDict, steps_per_epoch: int) -> optax.GradientTr
         *([decay] if coupled else []),
         _direction(config),
         *([decay] if decoupled else []),
-        *([_plateau(config, steps_per_epoch // every)] if config.schedule == "plateau" else []),
         optax.stateless(lambda updates, _: rates.scale(updates)),
         # Counted in steps, whatever number of them makes an update.
         optax.scale_by_learning_rate(lambda update: schedule(update * every)),
     )
-    if every == 1:
-        return optimizer
-    return optax.MultiSteps(optimizer, every).gradient_transformation()
+    if every > 1:
+        optimizer = optax.MultiSteps(optimizer, every).gradient_transformation()
+    if config.schedule == "plateau":
+        # Outside of the accumulation, since epochs need not be whole numbers of updates.
+        optimizer = optax.chain(optimizer, _plateau(config, steps_per_epoch))
+    return optimizer
 
 
 def _direction(config: ConfigDict) -> optax.GradientTransformation:
@@ -55,11 +57,11 @@ def _direction(config: ConfigDict) -> optax.GradientTransformation:
     return optax.scale_by_adam()
 
 
-def _plateau(config: ConfigDict, updates_per_epoch: int) -> optax.GradientTransformation:
-    """Lowers the rate when an epoch's validation loss has not fallen for some epochs."""
+def _plateau(config: ConfigDict, steps_per_epoch: int) -> optax.GradientTransformation:
+    """Lowers the rate when the validation loss has not fallen by 1e-4 of itself for some epochs."""
     return optax.contrib.reduce_on_plateau(
         factor=config.step_factor,
         patience=config.plateau_patience,
-        rtol=0.0,
-        accumulation_size=max(1, updates_per_epoch),
+        rtol=1e-4,
+        accumulation_size=steps_per_epoch,
     )

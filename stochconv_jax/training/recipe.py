@@ -16,6 +16,7 @@ class Recipe(NamedTuple):
       class_weights: of each class in the loss; () for none.
       average_decay: of the average of the weights; 0 for none.
       freeze_batch_norm: normalise by the running statistics and leave them as they are.
+      accumulate: steps that make one update, of which alone the average takes note.
     """
 
     rates: PartRates = PartRates()
@@ -23,6 +24,7 @@ class Recipe(NamedTuple):
     class_weights: tuple[float, ...] = ()
     average_decay: float = 0.0
     freeze_batch_norm: bool = False
+    accumulate: int = 1
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Recipe":
@@ -33,6 +35,7 @@ class Recipe(NamedTuple):
             tuple(config.class_weights),
             config.average_decay,
             config.freeze_batch_norm,
+            config.accumulate,
         )
 
 

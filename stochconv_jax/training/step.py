@@ -13,7 +13,7 @@ from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.models import Context, TwoBranchNetwork
 from stochconv_jax.models.conv import BatchNorm
 from stochconv_jax.runs.devices import DATA_AXIS
-from stochconv_jax.training.loss import cross_entropy, mean_loss
+from stochconv_jax.training.loss import mean_cross_entropy
 from stochconv_jax.training.recipe import PLAIN, Recipe
 from stochconv_jax.training.state import TrainState
 
@@ -42,7 +42,7 @@ def make_train_step(
     The old state's memory is reused; the model itself is left as it is. The batch is divided over
     the mesh; gradients and BatchNorm's statistics are averaged over it. Dropout, drop path and
     windows are drawn from (key, image's index), so the step does not depend on the number of
-    devices but for rounding. `validation_loss`, float32 [], is the latest one, infinite before the
+    devices but for rounding. `validation_loss`, float32 [], is the latest one, huge before the
     first: optimizers that ask for a `value`, as `optax.contrib.reduce_on_plateau` does, are given
     it.
     """
@@ -64,15 +64,16 @@ def make_train_step(
         def loss_function(learning: nnx.State) -> tuple[jax.Array, tuple]:
             # Cast while they are float32, for the cast's transposition sums the gradients over the
             # mesh: left to where they are first used, the sum would be in the computation's dtype.
-            learning = jax.lax.pcast(learning, DATA_AXIS, to="varying")
+            parameters = jax.lax.pcast((learning, frozen), DATA_AXIS, to="varying")
             # A copy, which this trace may update.
-            network = nnx.merge(graph, learning, frozen, nnx.clone(state.batch_stats))
+            network = nnx.merge(graph, *parameters, nnx.clone(state.batch_stats))
             context = Context.of_pass(key, batch["index"], train=True)
             logits = network.forward(batch, context).logits
-            losses = cross_entropy(logits, batch["label"], recipe.label_smoothing)
             # The mean over the mesh belongs to the function: its gradient is then whole, and is
             # not averaged again.
-            loss = mean_loss(losses, batch["label"], recipe.class_weights, DATA_AXIS)
+            loss = mean_cross_entropy(
+                logits, batch["label"], recipe.label_smoothing, recipe.class_weights, DATA_AXIS
+            )
             return loss, (nnx.state(network, nnx.BatchStat), logits)
 
         gradient = jax.value_and_grad(loss_function, has_aux=True)
@@ -83,7 +84,9 @@ def make_train_step(
         parameters = nnx.merge_state(optax.apply_updates(learning, updates), frozen)
         average = state.average
         if average is not None:
-            average = average.update(parameters, batch_stats, recipe.average_decay)
+            average = average.update(
+                parameters, batch_stats, recipe.average_decay, recipe.accumulate
+            )
         new = TrainState(parameters, batch_stats, optimizer_state, average)
         return new, StepMetrics(loss, logits)
 

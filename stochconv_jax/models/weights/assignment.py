@@ -1,6 +1,6 @@
 """What becomes of every array of a file of weights."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from flax import nnx
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone
-from stochconv_jax.models.parameter_names import canonical_name
+from stochconv_jax.models.parameter_names import canonical_name, place_name
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.models.weights.naming import names_in_file
 from stochconv_jax.models.weights.weight_file import Layout, WeightFile
@@ -29,12 +29,24 @@ class Assignment(NamedTuple):
       sources: the file's names of the same.
       anew: names of ours that the file does not fill, each with the reason.
       passed_over: names of the file that nothing of ours is filled by, each with the reason.
+      joined: whether our names are those of places in a joined network.
     """
 
     arrays: dict[str, np.ndarray]
     sources: dict[str, str]
     anew: dict[str, str]
     passed_over: dict[str, str]
+    joined: bool = False
+
+    def fill(self, model: TwoBranchNetwork) -> None:
+        """Writes the arrays into every place of a network that has their name."""
+        for kind in (nnx.Param, nnx.BatchStat):
+            state = nnx.state(model, kind)
+            for path, variable in nnx.to_flat_state(state):
+                array = self.arrays.get(_name(path, self.joined))
+                if array is not None:
+                    variable[...] = jax.numpy.asarray(array)
+            nnx.update(model, state)
 
 
 def assign(
@@ -54,11 +66,10 @@ def assign(
     Raises:
       InputError: the file lacks an array, has one more than is known, or one of another shape.
     """
-    here = _shapes(model)
-    # The file is of the plain network, with a classifier for as many classes as it happens to have.
-    shapes = _shapes(plain_network(backbone)) | {
-        name: here[name] for name in here if classifier and _classifies(name)
-    }
+    here = _shapes(model, file.joined)
+    shapes = here if file.joined else _shapes(plain_network(backbone))
+    # Of classes the file has as many as it happens to have.
+    shapes |= {name: here[name] for name in here if _classifies(name)}
     wanted = {name: shape for name, shape in shapes.items() if classifier or not _classifies(name)}
     sources = _sources(file, names_in_file(backbone, wanted, file))
     arrays, anew = {}, dict.fromkeys(set(shapes) - set(wanted), "the classifier is new")
@@ -76,17 +87,7 @@ def assign(
             anew[name] = f"wider here, {here[name]}, than in the plain network, {array.shape}"
     left = names_in_file(backbone, anew, file) if anew else {}
     passed_over = _passed_over(file, set(sources.values()), set(left.values()))
-    return Assignment(arrays, sources, anew, passed_over)
-
-
-def fill(model: TwoBranchNetwork, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays into every place of a network that has their name."""
-    for kind in (nnx.Param, nnx.BatchStat):
-        state = nnx.state(model, kind)
-        for path, variable in nnx.to_flat_state(state):
-            if canonical_name(path) in arrays:
-                variable[...] = jax.numpy.asarray(arrays[canonical_name(path)])
-        nnx.update(model, state)
+    return Assignment(arrays, sources, anew, passed_over, file.joined)
 
 
 def in_our_layout(
@@ -113,12 +114,16 @@ def plain_network(backbone: Backbone, num_outputs: int = 1) -> TwoBranchNetwork:
     return nnx.eval_shape(build)
 
 
-def _shapes(model: TwoBranchNetwork) -> dict[str, tuple[int, ...]]:
+def _shapes(model: TwoBranchNetwork, joined: bool = False) -> dict[str, tuple[int, ...]]:
     return {
-        canonical_name(path): tuple(variable.shape)
+        _name(path, joined): tuple(variable.shape)
         for kind in (nnx.Param, nnx.BatchStat)
         for path, variable in nnx.to_flat_state(nnx.state(model, kind))
     }
+
+
+def _name(path: tuple[Any, ...], joined: bool) -> str:
+    return place_name(path) if joined else canonical_name(path)
 
 
 def _classifies(name: str) -> bool:

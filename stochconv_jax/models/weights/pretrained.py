@@ -3,7 +3,7 @@
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.families import make_backbone
 from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
-from stochconv_jax.models.weights.assignment import assign, fill
+from stochconv_jax.models.weights.assignment import assign
 from stochconv_jax.models.weights.naming import names_in_file
 from stochconv_jax.models.weights.published import weights_path
 from stochconv_jax.models.weights.read_file import read_weight_file
@@ -29,5 +29,5 @@ def load_pretrained(name_or_path: str, backbone: str = "") -> TwoBranchNetwork:
         raise InputError(f"{file.path} holds no classifier of {name}")
     outputs = file.arrays[bias].shape[0]
     model = create_model(network, seed=0, branches=("global",), num_outputs=outputs)
-    fill(model, assign(file, network, model, classifier=True).arrays)
+    assign(file, network, model, classifier=True).fill(model)
     return model

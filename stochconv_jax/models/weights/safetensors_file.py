@@ -38,7 +38,9 @@ def read_safetensors_file(path: pathlib.Path) -> WeightFile:
         "ours" if ours else "torch",
         as_float32(path, arrays),
         file_sha256(path),
-        **{name: said.get(name, "") for name in ("backbone", "pixels", "conventions")},
+        said.get("backbone", ""),
+        said.get("pixels", ""),
+        said.get("conventions", ""),
     )
 
 

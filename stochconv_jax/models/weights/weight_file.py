@@ -23,6 +23,8 @@ class WeightFile(NamedTuple):
       backbone: name of the network that it is of; "" where the file does not say.
       pixels: "imagenet", "half" or "unit", as `model.pixels`; "" where it does not say.
       conventions: "tensorflow" or "pytorch", as `model.conventions`; "" where it does not say.
+      joined: whether it is of a network of ours with several branches, its arrays named by their
+        places there; others are of a plain network.
     """
 
     path: pathlib.Path
@@ -33,6 +35,7 @@ class WeightFile(NamedTuple):
     backbone: str = ""
     pixels: str = ""
     conventions: str = ""
+    joined: bool = False
 
 
 def file_sha256(path: pathlib.Path) -> str:
