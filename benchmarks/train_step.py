@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from benchmarks.measure import RESULTS, milliseconds, report
+from benchmarks.published_networks import published_network
 from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.inference.predict import make_predict
@@ -110,7 +111,7 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
 
     torch.manual_seed(0)
     device = "cpu" if jax.default_backend() == "cpu" else "cuda"
-    model = _torch_network(network.backbone).to(device, memory_format=torch.channels_last)
+    model = published_network(network.backbone, 1).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.99)
     images = torch.randn(batch, 3, network.side, network.side).to(
         device, memory_format=torch.channels_last
@@ -135,29 +136,6 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
             return forward(images).float().cpu()
 
     return train, predict
-
-
-def _torch_network(backbone: str) -> Any:
-    """Returns the published PyTorch network with one output: geffnet's, MONAI's or `resnest`'s."""
-    if backbone == "resnest50":
-        from resnest.torch import resnest50
-
-        return resnest50(num_classes=1)
-    if backbone == "resnet18":
-        from monai.networks.nets import resnet18
-
-        return resnet18(
-            spatial_dims=2,
-            n_input_channels=3,
-            conv1_t_stride=2,
-            num_classes=1,
-            shortcut_type="B",
-            bias_downsample=False,
-        )
-    import geffnet
-
-    name = backbone.replace("efficientnet_lite", "tf_efficientnet_lite")
-    return geffnet.create_model(name, num_classes=1, drop_rate=0.3, drop_connect_rate=0.2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from family_joins import check_joins
 from flax import nnx
-from support import abstract, count_parameters, noise
+from support import abstract, count_parameters
 from torch_parity import torch_twin
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork, create_model
+from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork
 from stochconv_jax.models.receptive_cnn import ConvBlock
 
 RECEPTIVE = "3:8 3:16 1:8 / 3:16 3:16 3:32 1:8 / 3:8 3:16 3:32 1:8 / 3:16 3:32 / 3:32 3:64 / 1:7"
@@ -99,30 +99,6 @@ def test_the_six_convolutions_leave_900_nodes_of_the_thesiss_images():
     assert jax.eval_shape(lambda: look(416)).shape == (1, 3, 3, 100)
     with pytest.raises(InputError, match="too small for the unpadded convolutions"):
         jax.eval_shape(lambda: look(64))
-
-
-def test_gradients_reach_every_kernel_of_a_stochastic_branch():
-    model = create_model(
-        BACKBONES["receptive_cnn"],
-        seed=0,
-        branches=("stochastic",),
-        output_size=(32, 32),
-        num_outputs=16,
-    )
-    images = noise(0, 4, 48, 48, 3)
-
-    @nnx.jit
-    def gradients(model):
-        def loss(model):
-            return jnp.sin(model(None, images, jax.random.key(0), train=True)).sum()
-
-        return nnx.grad(loss)(model)
-
-    leaves = nnx.to_flat_state(gradients(model))
-    assert all(np.isfinite(leaf[...]).all() for _, leaf in leaves)
-    kernels = [leaf for path, leaf in leaves if path[-1] == "kernel"]
-    assert len(kernels) == 16
-    assert all(np.any(kernel[...]) for kernel in kernels)
 
 
 def test_branches_join_before_a_classifier_that_pools_by_itself():

@@ -3,7 +3,7 @@
 import pytest
 from test_benchmarks import run
 
-from benchmarks import profile_step, sampling, train_step
+from benchmarks import dense_conv, profile_step, sampling, train_step
 
 
 @pytest.fixture
@@ -32,3 +32,9 @@ def test_sampling(tmp_path):
     arguments = "--backbone efficientnet_tiny --draws 2 --batch 4 --side 32 --high 64 --repeats 1"
     rows = run(sampling, tmp_path, arguments)
     assert [row["K"] for row in rows] == ["1", "2"]
+
+
+def test_dense_conv(tmp_path):
+    rows = run(dense_conv, tmp_path, "--batch 1 --divide-sides 7 --repeats 1")
+    assert len(rows) == len(dense_conv.LAYERS)
+    assert all(row["ours forward ms"] > 0 for row in rows)
