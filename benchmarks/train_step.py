@@ -111,7 +111,7 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
 
     torch.manual_seed(0)
     device = "cpu" if jax.default_backend() == "cpu" else "cuda"
-    model = published_network(network.backbone, 1).to(device, memory_format=torch.channels_last)
+    model = _torch_network(network.backbone).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.99)
     images = torch.randn(batch, 3, network.side, network.side).to(
         device, memory_format=torch.channels_last
@@ -136,6 +136,15 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
             return forward(images).float().cpu()
 
     return train, predict
+
+
+def _torch_network(backbone: str) -> Any:
+    """Returns the published network with one output, drop path and padding as PyTorch's own."""
+    if not backbone.startswith("efficientnet"):
+        return published_network(backbone, 1)
+    import geffnet
+
+    return geffnet.create_model(backbone, num_classes=1, drop_rate=0.3, drop_connect_rate=0.2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
