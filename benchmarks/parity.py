@@ -83,7 +83,7 @@ def randomise(network: Any) -> None:
         if values.ndim > 1:
             drawn = rng.normal(0, np.sqrt(2 / np.prod(values.shape[1:])), values.shape)
         elif name.endswith(("running_var", "weight")):
-            scale = 0.3 if name.count(".") > 1 and name.endswith(last) else 1
+            scale = 0.1 if name.count(".") > 1 and name.endswith(last) else 1
             drawn = scale * rng.uniform(0.5, 1.5, values.shape)
         elif values.dtype == torch.float32:
             drawn = rng.normal(0, 0.2, values.shape)
