@@ -182,6 +182,11 @@ BAD_COMMANDS = {
     "bad join": ({"model.join": "neck"}, "join is 'neck'"),
     "missing directory": ({"data.name": "image_folder"}, "data.directory is empty"),
     "negative number": ({"train.steps_per_epoch": "-1"}, "it must be 0 or more"),
+    "nothing that learns": (
+        {"model.branches": "('global',)", "train.backbone_rate": "0", "train.head_rate": "0"},
+        "nothing would learn",
+    ),
+    "warm-up without end": ({"train.warmup_epochs": "2.0"}, "must be less than train.epochs, 2"),
     "one size": ({"data.low_size": "(32,)"}, "it must be two whole numbers, (height, width)"),
     "low larger than high": (
         {"model.branches": "('global',)", "data.low_size": "(256, 256)"},
