@@ -95,6 +95,9 @@ def _model() -> ConfigDict:
     model.windows = 0  # windows per image, dividing the kernels; 0 for one window per kernel
     model.per_image = True  # False draws the windows once per batch, as published
     model.axes = "independent"  # or diagonal, as published
+    model.placement = "independent"  # or even: spread over the image together; or guided
+    model.pooled_draws = 1  # of windows in a pass, their features pooled before the classifier
+    model.draw_pooling = "mean"  # or attention
     model.dropout_rate = 0.3  # before the dense layer, in [0, 1)
     model.batch_norm_momentum = 0.99  # kept of running statistics each step; lower for short runs
     model.remat = False  # True computes blocks again for their gradients, to save memory
@@ -137,6 +140,7 @@ def _train() -> ConfigDict:
 def _eval() -> ConfigDict:
     evaluation = ConfigDict()
     evaluation.samples = 1  # window samples averaged an image
+    evaluation.placement = ""  # independent, even or guided windows; "" for the model's own
     evaluation.resamples = 1000  # of the images, behind the intervals
     evaluation.split = "validation"  # train, validation, test or all
     evaluation.batch_size = 32  # images at a time; changes no result

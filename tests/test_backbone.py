@@ -1,7 +1,5 @@
 """What any family of networks is joined by, shown on one that is not EfficientNet."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,29 +79,3 @@ def test_a_layer_has_one_name_wherever_it_stands():
 def test_a_branch_that_is_given_what_it_needs_not_is_told_what_it_lacks():
     with pytest.raises(ValueError, match="image_high is not given; the stochastic branch looks"):
         forward(make(), {"image_low": LOW})
-
-
-def test_where_windows_lie_may_depend_on_what_the_global_branch_found():
-    @dataclasses.dataclass(frozen=True)
-    class Brightest:
-        """All windows in the corner that the mean of the global branch's features names."""
-
-        windows: int = 6
-
-        def __call__(self, context, image_size, window_size, given):
-            bright = given["global"].mean(axis=-1) > 1.0
-            last = jnp.array([i - w for i, w in zip(image_size, window_size, strict=True)])
-            corners = jnp.where(bright[:, None], last, 0)
-            return jnp.broadcast_to(corners[:, None], (len(bright), self.windows, 2))
-
-    # The order of the branches does not decide who is asked first.
-    model = make(branches=("stochastic", "global"))
-    model.branches["stochastic"].sampler = Brightest()
-    given = {"global": jnp.array([[0.0] * 10, [2.0] * 10, [0.0] * 10])}
-
-    @nnx.jit
-    def run(model, batch, given):
-        return model.forward(batch, Context.of_pass(KEY, jnp.arange(3)), given)
-
-    corners = run(model, {"image_low": LOW, "image_high": HIGH}, given).corners["stochastic"]
-    np.testing.assert_array_equal(corners[:, 0], [[0, 0], [95, 63], [0, 0]])

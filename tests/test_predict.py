@@ -64,11 +64,12 @@ def test_draws_are_whole_passes_with_other_windows(dataset, join):
     (batch,) = Pipeline(dataset, (32, 32)).evaluation_batches("validation", 9)
 
     @nnx.jit
-    def whole_pass(model, batch, key):
-        return model(batch["image_low"], batch["image_high"], key, batch["index"])
+    def whole_pass(model, batch, draw):
+        images = batch["image_low"], batch["image_high"]
+        return model(*images, KEY, batch["index"], draw=draw)
 
     for draw in range(3):
-        expected = whole_pass(model, batch, jax.random.fold_in(KEY, draw))
+        expected = whole_pass(model, batch, draw)
         np.testing.assert_allclose(predictions.logits[:, draw], expected, rtol=1e-4, atol=1e-4)
     assert predictions.logits.dtype == np.float32
     assert (np.ptp(predictions.logits, axis=1) > 1e-4).any()
@@ -108,9 +109,8 @@ def test_no_draw_of_evaluation_chose_the_checkpoint(dataset):
     sampler = UniformWindows(4)
 
     def corners(purpose, draw):
-        key = jax.random.fold_in(run_key(0, purpose), draw)
-        context = Context.of_pass(key, batch["index"])
-        return {row.tobytes() for row in np.asarray(sampler(context, (64, 64), (33, 33), {}))}
+        context = Context.of_pass(run_key(0, purpose), batch["index"], draw=draw)
+        return {row.tobytes() for row in np.asarray(sampler(context, (64, 64), (33, 33)))}
 
     chosen = corners(Purpose.VALIDATION, 0)
     for draw in range(16):

@@ -81,6 +81,67 @@ def test_threefry_keys_draw_the_corners_that_they_always_drew():
     assert shared.tolist() == [[[45, 39], [5, 4]]] * 2
 
 
+def even_fractions(images, windows, **arguments):
+    """Even corners as shares of an image that has about as many places as their bits tell apart."""
+    corners = sample_windows(
+        jax.random.key(4), images, windows, (50014, 50014), (15, 15), placement="even", **arguments
+    )
+    return np.array(corners) / 50000
+
+
+def test_every_even_window_is_as_uniform_as_an_independent_one():
+    corners = sample_windows(jax.random.key(0), 4000, 8, (20, 16), (12, 10), placement="even")
+    for window in (0, 1, 7):
+        positions = np.array(corners[:, window, 0] * 7 + corners[:, window, 1])
+        assert scipy.stats.chisquare(np.bincount(positions, minlength=63)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("count", [4, 7, 16, 64])
+def test_any_prefix_of_even_windows_covers_the_image_more_evenly(count):
+    points = even_fractions(20, 64)[:, :count]
+    independent = np.random.default_rng(0).uniform(size=(200, count, 2))
+
+    def discrepancy(sets):
+        # On the torus, since the shift wraps.
+        return np.mean([scipy.stats.qmc.discrepancy(each, method="WD") for each in sets])
+
+    assert discrepancy(points) < 0.5 * discrepancy(independent)
+    distance = np.abs(points[:, :, None] - points[:, None])
+    distance = np.linalg.norm(np.minimum(distance, 1 - distance), axis=-1) + np.eye(count)
+    # Never two on one place: independent ones come as near as 0.5 / count in the mean.
+    assert distance.min() > 0.5 / np.sqrt(count)
+
+
+def test_the_draws_of_a_key_go_on_with_one_even_sequence():
+    whole = even_fractions(3, 12)
+    drawn = [even_fractions(3, 4, draw=jnp.array(draw)) for draw in range(3)]
+    np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
+
+
+def test_independent_draws_are_others_and_the_first_is_the_keys_own():
+    arguments = (jax.random.key(3), 2, 2, (64, 64), (15, 15))
+    draws = [np.array(sample_windows(*arguments, draw=jnp.array(draw))) for draw in range(3)]
+    np.testing.assert_array_equal(draws[0], sample_windows(*arguments))
+    assert not (draws[0] == draws[1]).all()
+    assert not (draws[1] == draws[2]).all()
+
+
+def test_even_windows_per_batch_are_shared_by_all_images():
+    points = even_fractions(5, 16, per_image=False)
+    assert (points == points[:1]).all()
+    assert len(np.unique(points[0], axis=0)) == 16
+
+
+def test_placements_that_do_not_go_with_the_rest_are_refused():
+    arguments = (jax.random.key(0), 1, 1, (24, 30), (5, 5))
+    with pytest.raises(ValueError, match="placement is 'odd'; use one of independent, even"):
+        sample_windows(*arguments, placement="odd")
+    with pytest.raises(ValueError, match="even windows have independent axes"):
+        sample_windows(*arguments, placement="even", axes="diagonal")
+    with pytest.raises(ValueError, match="at most 65535 places along an axis, not 69996"):
+        sample_windows(jax.random.key(0), 1, 1, (24, 70000), (5, 5), placement="even")
+
+
 def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(ValueError, match="225x225 pixels does not fit into an image of 224x300"):
         sample_windows(jax.random.key(0), 1, 1, (224, 300), (225, 225))

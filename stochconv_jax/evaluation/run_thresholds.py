@@ -15,8 +15,9 @@ def run_thresholds(
 ) -> dict[str, float]:
     """Returns the thresholds of a network of two classes, by the rule that chose each.
 
-    They hold for one checkpoint and one number of draws, and are kept in thresholds.json for the
-    next time; where they are not there yet, the validation split is predicted.
+    They hold for one checkpoint, one number of draws and one placement of windows, and are kept in
+    thresholds.json for the next time; where they are not there yet, the validation split is
+    predicted.
 
     Args:
       network: of the run.
@@ -28,7 +29,9 @@ def run_thresholds(
     if network.run.num_outputs > 1:
         return {}
     path = network.run.directory / "thresholds.json"
-    chosen_for = {"step": network.step, "draws": network.run.config.eval.samples}
+    config = network.run.config
+    placement = config.eval.placement or config.model.placement
+    chosen_for = {"step": network.step, "draws": config.eval.samples, "placement": placement}
     if path.is_file():
         kept = read_json(path)
         if kept["chosen_for"] == chosen_for:

@@ -47,9 +47,9 @@ def draw_logits(model: TwoBranchNetwork, batch: Batch, key: jax.Array, draws: in
     """
 
     def context(draw: Any) -> Context:
-        return Context.of_pass(jax.random.fold_in(key, draw), batch["index"])
+        return Context.of_pass(key, batch["index"], draw=draw)
 
-    fixed = model.fixed_features(batch, context(0))
+    fixed = model.fixed_outputs(batch, context(0))
     if not model.draws:
         return model.forward(batch, context(0), fixed).logits[:, None]
     logits = jax.lax.map(

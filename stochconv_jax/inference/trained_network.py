@@ -26,7 +26,7 @@ from stochconv_jax.runs.run import Run
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-    """A run's network; it draws `eval.samples` times.
+    """A run's network; it draws `eval.samples` times, windows placed as `eval.placement` says.
 
     Attributes:
       run: its config says with which checkpoint, how often and in which batches to predict.
@@ -82,7 +82,8 @@ class TrainedNetwork:
 
     @functools.cached_property
     def _predict(self) -> Predict:
-        return make_predict(self.run.abstract_model(), make_mesh(), self.run.config.eval.samples)
+        wanted = self.run.config.eval
+        return make_predict(self.run.abstract_model(wanted.placement), make_mesh(), wanted.samples)
 
     @property
     def rows(self) -> int:

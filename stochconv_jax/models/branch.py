@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.context import Context
+from stochconv_jax.models.draw_pooling import AttentionPooling
 from stochconv_jax.models.stage_outputs import StageOutputs
 from stochconv_jax.models.stages import Stages
 from stochconv_jax.models.stem import GlobalConv, StochasticConv
@@ -19,9 +20,16 @@ Batch = Mapping[str, Any]
 
 
 class BranchOutput(NamedTuple):
-    """What a branch brings to the join, and where it looked: int32 [B, G, 2], or None."""
+    """What a branch brings to the join, and how it came to it.
+
+    Attributes:
+      features: [B, ...], for the join.
+      last_map: [B, h, w, C] of its last stage, which the head, if it has one, pooled.
+      corners: int32 [B, G, 2], where it looked; None where it draws no windows.
+    """
 
     features: jax.Array
+    last_map: jax.Array
     corners: jax.Array | None = None
 
 
@@ -30,26 +38,31 @@ class Branch(Protocol):
 
     Attributes:
       draws: whether it looks elsewhere in every pass; such branches are asked after the others.
+      guided: whether it asks where those found evidence.
     """
 
     draws: bool
+
+    @property
+    def guided(self) -> bool:
+        """See above; a property, since a branch may leave it to its sampler."""
 
     def __call__(
         self,
         batch: Batch,
         context: Context,
-        given: Mapping[str, jax.Array],
         name: str,
         outputs: StageOutputs,
+        evidence: jax.Array | None = None,
     ) -> BranchOutput:
         """Looks at a batch.
 
         Args:
           batch: `image_low`, `image_high` and whatever else is known of the images.
           context: of the pass, for this part of the network.
-          given: what branches asked before bring to the join, by name.
           name: its own.
           outputs: to offer the outputs of stages to.
+          evidence: where the branches asked before found any; see `WindowSampler`.
         """
 
 
@@ -57,6 +70,7 @@ class GlobalBranch(nnx.Module):
     """Sees the whole image small: a stem and the backbone's stages up to the join."""
 
     draws = False
+    guided = False
 
     def __init__(
         self,
@@ -77,14 +91,15 @@ class GlobalBranch(nnx.Module):
         self,
         batch: Batch,
         context: Context,
-        given: Mapping[str, jax.Array],
         name: str,
         outputs: StageOutputs,
+        evidence: jax.Array | None = None,
     ) -> BranchOutput:
         """Maps `image_low` [B, h, w, 3] onward."""
         x = self.stem_tail(self.conv(_image(batch, "image_low", name)), context.train)
         outputs.offer(f"{name}/stem", x)
-        return BranchOutput(self.stages(x, context, name, outputs))
+        last_map = self.stages.map(x, context, name, outputs)
+        return BranchOutput(self.stages.pool(last_map, context, name, outputs), last_map)
 
 
 class StochasticBranch(nnx.Module):
@@ -100,33 +115,54 @@ class StochasticBranch(nnx.Module):
         *,
         output_size: tuple[int, int],
         sampler: WindowSampler,
+        pooled_draws: int,
+        draw_pooling: str,
         remat: bool,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        if features % sampler.windows:
-            raise ValueError(f"{sampler.windows} windows do not divide {features} kernels")
+        if features * pooled_draws % sampler.windows:
+            windows = sampler.windows // pooled_draws
+            raise ValueError(f"{windows} windows do not divide {features} kernels")
         self.conv = StochasticConv(backbone, features, output_size, dtype=dtype, rngs=rngs)
         self.stem_tail = backbone.make_stem_tail(features, dtype=dtype, rngs=rngs)
         entering = backbone.stem_tail_features(features)
         self.stages = Stages(backbone, 1, last, entering, remat=remat, dtype=dtype, rngs=rngs)
         self.sampler = sampler
+        self.pooled_draws = pooled_draws
+        weighs = pooled_draws > 1 and draw_pooling == "attention"
+        brought = backbone.head_features(backbone.stage_features(len(backbone.repeats)))
+        self.pooling = AttentionPooling(brought, rngs) if weighs else None
         self.window_size = window_size(output_size, backbone.stem_kernel_size, self.conv.strides)
 
     def __call__(
         self,
         batch: Batch,
         context: Context,
-        given: Mapping[str, jax.Array],
         name: str,
         outputs: StageOutputs,
+        evidence: jax.Array | None = None,
     ) -> BranchOutput:
         """Maps `image_high`, [B, H, W, 3] or its polyphase planes, onward."""
         images = _image(batch, "image_high", name)
-        corners = self.sampler(context, image_size_of(images), self.window_size, given)
-        x = self.stem_tail(self.conv(images, corners), context.train)
+        corners = self.sampler(context, image_size_of(images), self.window_size, evidence)
+        x = self.stem_tail(self.conv(images, corners, self.pooled_draws), context.train)
         outputs.offer(f"{name}/stem", x)
-        return BranchOutput(self.stages(x, context, name, outputs), corners)
+        each_draw = context.repeated(self.pooled_draws)
+        last_map = self.stages.map(x, each_draw, name, outputs)
+        features = self.stages.pool(last_map, each_draw, name, outputs)
+        return BranchOutput(self._pool_draws(features), last_map, corners)
+
+    @property
+    def guided(self) -> bool:
+        """Whether its windows follow the evidence."""
+        return self.sampler.guided
+
+    def _pool_draws(self, features: jax.Array) -> jax.Array:
+        if self.pooled_draws == 1:
+            return features
+        draws = features.reshape(-1, self.pooled_draws, *features.shape[1:])
+        return draws.mean(axis=1) if self.pooling is None else self.pooling(draws)
 
 
 def _image(batch: Batch, key: str, name: str) -> jax.Array:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from stochconv_jax.keys import image_keys, pinned
 
@@ -17,22 +18,34 @@ class Context:
       image_index: int [B], folded into the keys, so that what an image meets does not depend on its
         place in a batch.
       train: whether to use and update the batch's statistics, and to drop features and blocks.
+      draw: int [], which draw of windows it is, of several from one key.
     """
 
     window_key: jax.Array
     mask_key: jax.Array
     image_index: jax.Array
     train: bool = False
+    draw: int | jax.Array = 0
 
     @classmethod
-    def of_pass(cls, key: jax.Array, image_index: jax.Array, train: bool = False) -> "Context":
+    def of_pass(
+        cls,
+        key: jax.Array,
+        image_index: jax.Array,
+        train: bool = False,
+        draw: int | jax.Array = 0,
+    ) -> "Context":
         """Returns the context of one pass over a batch."""
         window_key, mask_key = jax.random.split(pinned(key))
-        return cls(window_key, mask_key, image_index, train)
+        return cls(window_key, mask_key, image_index, train, draw)
 
     def part(self, number: int) -> "Context":
         """Returns the context of one part of a network, which drops features of its own."""
         return dataclasses.replace(self, mask_key=jax.random.fold_in(self.mask_key, number))
+
+    def repeated(self, times: int) -> "Context":
+        """Returns the context of a batch that holds every image so many times in a row."""
+        return dataclasses.replace(self, image_index=jnp.repeat(self.image_index, times))
 
     def uniform(self, count: int) -> jax.Array:
         """Draws [B, count] for masks, uniform in [0, 1)."""

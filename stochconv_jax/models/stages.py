@@ -45,6 +45,18 @@ class Stages(nnx.Module):
         self, x: jax.Array, context: Context, name: str, outputs: StageOutputs
     ) -> jax.Array:
         """Maps [B, H, W, in_features] onward, offering each stage's output as NAME/stageN."""
+        return self.pool(self.map(x, context, name, outputs), context, name, outputs)
+
+    def pool(self, x: jax.Array, context: Context, name: str, outputs: StageOutputs) -> jax.Array:
+        """Maps the last stage's map by the head, offered as NAME/head; itself without a head."""
+        if not self.has_head:
+            return x
+        x = self.head(x, context.train)
+        outputs.offer(f"{name}/head", x)
+        return x
+
+    def map(self, x: jax.Array, context: Context, name: str, outputs: StageOutputs) -> jax.Array:
+        """Returns the last stage's map, before the head pools it, if there is one."""
         count = sum(len(self.blocks(number)) for number in self.numbers)
         draws = context.part(0).uniform(count) if context.train else None
         # In training alone: where there is no gradient there is nothing to keep.
@@ -55,9 +67,6 @@ class Stages(nnx.Module):
                 x = call(block, x, None if draws is None else draws[:, place])
                 place += 1
             outputs.offer(f"{name}/stage{number}", x)
-        if self.has_head:
-            x = self.head(x, context.train)
-            outputs.offer(f"{name}/head", x)
         return x
 
 

@@ -53,16 +53,21 @@ class StochasticConv(nnx.Module):
         self.output_size = output_size
         self.dtype = dtype
 
-    def __call__(self, images: jax.Array, corners: jax.Array) -> jax.Array:
-        """Returns [B, *output_size, features].
+    def __call__(self, images: jax.Array, corners: jax.Array, draws: int = 1) -> jax.Array:
+        """Returns [B * draws, *output_size, features], the draws of an image in a row.
 
         Args:
           images: [B, H, W, 3], or their planes from `polyphase` by the stem's strides, uint8 or
             float.
-          corners: int32 [B, G, 2] of the windows.
+          corners: int32 [B, draws * G, 2] of the windows.
+          draws: of windows an image, which the same kernels look at.
         """
         kernel = self.kernel / jnp.array(self.deviation)[:, None]
         offset = jnp.einsum("ijck,c->k", kernel, jnp.array(self.mean))
         conv = stochastic_conv_polyphase if images.ndim == 6 else stochastic_conv
-        out = conv(images, kernel / 255, corners, self.output_size, self.strides)
+        # As so many more kernels, each with windows of its own: the images are not repeated.
+        kernels = jnp.tile(kernel / 255, draws)
+        out = conv(images, kernels, corners, self.output_size, self.strides)
+        out = out.reshape(*out.shape[:3], draws, -1)
+        out = jnp.moveaxis(out, 3, 1).reshape(-1, *self.output_size, kernel.shape[-1])
         return (out - offset).astype(self.dtype)

@@ -9,11 +9,12 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
-from stochconv_jax.models.branch import Batch, GlobalBranch, StochasticBranch
+from stochconv_jax.models.branch import Batch, BranchOutput, GlobalBranch, StochasticBranch
 from stochconv_jax.models.context import Context
+from stochconv_jax.models.draw_pooling import POOLINGS
 from stochconv_jax.models.stage_outputs import StageOutputs
 from stochconv_jax.models.stages import Stages
-from stochconv_jax.models.window_sampler import UniformWindows
+from stochconv_jax.models.window_sampler import make_window_sampler
 
 BRANCHES = ("global", "stochastic")
 
@@ -56,6 +57,9 @@ class TwoBranchNetwork(nnx.Module):
         windows: int = 0,
         per_image: bool = True,
         axes: str = "independent",
+        placement: str = "independent",
+        pooled_draws: int = 1,
+        draw_pooling: str = "mean",
         dropout_rate: float = 0.3,
         batch_norm_momentum: float = 0.99,
         remat: bool = False,
@@ -76,6 +80,11 @@ class TwoBranchNetwork(nnx.Module):
           windows: windows per image, dividing `stem_features`; one window per kernel where 0.
           per_image: False draws the windows once per batch.
           axes: "independent" or "diagonal" windows.
+          placement: "independent"; "even", the windows and draws of an image spread over it
+            together; or "guided" by what the global branch finds, which asks for join="head".
+          pooled_draws: draws of windows in one pass, whose features are pooled before the
+            classifier; more than 1 asks for join="head".
+          draw_pooling: "mean", or "attention" with weights that are learnt.
           dropout_rate: of the features before the dense layer.
           batch_norm_momentum: what is kept of the running statistics each step, by Flax's and
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
@@ -91,11 +100,22 @@ class TwoBranchNetwork(nnx.Module):
         if not branches or set(branches) - set(BRANCHES):
             raise ValueError(f"branches are {tuple(branches)}; use {' or '.join(BRANCHES)}")
         stem_features = stem_features or backbone.stem_features
-        sampler = UniformWindows(windows or stem_features, per_image, axes)
+        if draw_pooling not in POOLINGS:
+            raise ValueError(f"draw_pooling is {draw_pooling!r}; use {' or '.join(POOLINGS)}")
+        drawn = (windows or stem_features) * pooled_draws
         stages = len(backbone.repeats)
         last = _stages_before(join, stages) if len(branches) > 1 else stages + 1
+        if last <= stages and (pooled_draws > 1 or placement == "guided"):
+            raise ValueError(f"pooled draws and guided windows ask for join 'head', not {join!r}")
+        if placement == "guided" and "global" not in branches:
+            raise ValueError("guided windows ask for a global branch, whose evidence they follow")
         made: dict[str, Any] = {"remat": remat, "dtype": dtype, "rngs": rngs}
-        looks: dict[str, Any] = {"output_size": tuple(output_size), "sampler": sampler}
+        looks: dict[str, Any] = {
+            "output_size": tuple(output_size),
+            "sampler": make_window_sampler(drawn, per_image, axes, placement),
+            "pooled_draws": pooled_draws,
+            "draw_pooling": draw_pooling,
+        }
         self.branch_names = _unique(branches)
         self.branches: nnx.Dict = nnx.Dict()
         for name, kind in zip(self.branch_names, branches, strict=True):
@@ -127,6 +147,7 @@ class TwoBranchNetwork(nnx.Module):
         key: jax.Array,
         image_index: jax.Array | None = None,
         train: bool = False,
+        draw: int | jax.Array = 0,
     ) -> jax.Array:
         """Classifies images with one draw of windows.
 
@@ -138,6 +159,7 @@ class TwoBranchNetwork(nnx.Module):
           image_index: int [B], folded into the key, so that what an image meets does not depend on
             its place in a batch; the place itself where None.
           train: use and update the batch's statistics, drop features and blocks.
+          draw: int [], which draw of windows it is; even draws of one key go on with one sequence.
 
         Returns:
           float32 logits [B, num_outputs].
@@ -153,13 +175,13 @@ class TwoBranchNetwork(nnx.Module):
         if image_index is None:
             image_index = jnp.arange(images.shape[0])
         batch = {"image_low": image_low, "image_high": image_high}
-        return self.forward(batch, Context.of_pass(key, image_index, train)).logits
+        return self.forward(batch, Context.of_pass(key, image_index, train, draw)).logits
 
     def forward(
         self,
         batch: Batch,
         context: Context,
-        given: Mapping[str, jax.Array] | None = None,
+        given: Mapping[str, BranchOutput] | None = None,
         stages: Collection[str] = (),
     ) -> Outputs:
         """Passes a batch through the network: training, every draw and explanations alike.
@@ -174,25 +196,55 @@ class TwoBranchNetwork(nnx.Module):
           ValueError: what a branch looks at is missing, or there is no such stage.
         """
         outputs = StageOutputs(stages)
-        features, corners = dict(given or {}), {}
+        found = dict(given or {})
         for name in sorted(self.branch_names, key=lambda name: self.branches[name].draws):
-            if name not in features:
-                part = context.part(self.branch_names.index(name))
-                features[name], where = self.branches[name](batch, part, features, name, outputs)
-                if where is not None:
-                    corners[name] = where
-        joined = [features[name] for name in self.branch_names]
+            if name not in found:
+                branch, part = self.branches[name], context.part(self.branch_names.index(name))
+                evidence = self.evidence(found) if branch.guided else None
+                found[name] = branch(batch, part, name, outputs, evidence)
+        corners = {
+            name: output.corners for name, output in found.items() if output.corners is not None
+        }
+        joined = [found[name].features for name in self.branch_names]
         logits = self._classify(joined, context.part(len(self.branch_names)), outputs)
         outputs.check()
         return Outputs(logits, corners, outputs.kept)
 
-    def fixed_features(self, batch: Batch, context: Context) -> dict[str, jax.Array]:
+    def fixed_outputs(self, batch: Batch, context: Context) -> dict[str, BranchOutput]:
         """Returns what the branches that draw nothing bring to the join, by name."""
         return {
-            name: self.branches[name](batch, context, {}, name, StageOutputs()).features
+            name: self.branches[name](batch, context, name, StageOutputs())
             for name in self.branch_names
             if not self.branches[name].draws
         }
+
+    def evidence(self, found: Mapping[str, BranchOutput]) -> jax.Array:
+        """Returns how much each place of the global branch's last map moves the logits.
+
+        With m_k(p) the class activation map of logit k (Zhou et al. 2016), the head and the
+        classifier applied to each place by itself: e(p) = |m(p) - mean over places of m|, the norm
+        over k.
+
+        Args:
+          found: outputs of the branches, the global one's among them.
+
+        Returns:
+          float32 [B, h, w], without gradient.
+
+        Raises:
+          ValueError: the classifier is not one dense layer on pooled features.
+        """
+        last_map = found["global"].last_map
+        batch, height, width, _ = last_map.shape
+        places = last_map.reshape(batch * height * width, 1, 1, -1)
+        features = self.branches["global"].stages.head(places, False)
+        if not isinstance(self.classifier, nnx.Linear) or features.ndim != 2:
+            raise ValueError("guided windows ask for a dense classifier on pooled features")
+        before = self.branch_names.index("global") * features.shape[1]
+        kernel = self.classifier.kernel[before : before + features.shape[1]]
+        maps = (features.astype(jnp.float32) @ kernel).reshape(batch, height * width, -1)
+        distance = jnp.linalg.norm(maps - maps.mean(axis=1, keepdims=True), axis=-1)
+        return jax.lax.stop_gradient(distance).reshape(batch, height, width)
 
     @property
     def draws(self) -> bool:

@@ -1,5 +1,6 @@
 """A run: one training of one config on one data set, in a directory of its own."""
 
+import copy
 import dataclasses
 import json
 import pathlib
@@ -130,9 +131,13 @@ class Run:
         """Returns the run's key for a purpose."""
         return run_key(self.config.seed, purpose)
 
-    def abstract_model(self) -> TwoBranchNetwork:
-        """Returns the network in shapes only."""
-        return model_from_config(self.config, self.num_outputs, abstract=True)
+    def abstract_model(self, placement: str = "") -> TwoBranchNetwork:
+        """Returns the network in shapes only, its windows placed otherwise where one says so."""
+        config = self.config
+        if placement:
+            config = copy.deepcopy(config)
+            config.model.placement = placement
+        return model_from_config(config, self.num_outputs, abstract=True)
 
     @property
     def stem_strides(self) -> tuple[int, int]:

@@ -86,6 +86,7 @@ def assign(
         else:
             anew[name] = f"wider here, {here[name]}, than in the plain network, {array.shape}"
     left = names_in_file(backbone, anew, file) if anew else {}
+    anew |= dict.fromkeys(set(here) - set(shapes), "the plain network has no such layer")
     passed_over = _passed_over(file, set(sources.values()), set(left.values()))
     return Assignment(arrays, sources, anew, passed_over, file.joined)
 
