@@ -62,6 +62,8 @@ $(VENV)/installed-benchmarks: $(VENV)/installed requirements-benchmarks.txt
 benchmarks: $(VENV)/installed-benchmarks
 	$(RUN) -m benchmarks.stochastic_conv
 	$(RUN) -m benchmarks.depthwise_conv
+	$(RUN) -m benchmarks.dense_conv
+	$(RUN) -m benchmarks.parity
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.profile_step
 	$(RUN) -m benchmarks.sampling
