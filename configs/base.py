@@ -44,7 +44,7 @@ def _data(name: str) -> ConfigDict:
     data.image_column = "image"  # file names; the extension may be left out
     data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)
     data.group_column = ""  # what must stay in one split, such as the patient; "" for none
-    data.split_column = ""  # train, validation, test, or fold_0, fold_1, ..., test; "" to draw them
+    data.split_column = ""  # train, validation, test; or fold_0 (or 0), ..., test; "" to draw them
     data.positive_class = ""  # of two classes; "" for the last in order
     data.enlarge = True  # image_folder: False leaves out images smaller than high_size
     data.fold = 0  # of images that are divided into folds, the one that validates
@@ -93,6 +93,8 @@ def _model() -> ConfigDict:
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
     model.windows = 0  # windows per image, dividing the kernels; 0 for one window per kernel
+    model.window_size = (0, 0)  # (height, width) as data.low_size: (224, 224) for windows of 225
+    # pixels; (0, 0) for data.low_size; another one asks for the join "head"
     model.per_image = True  # False draws the windows once per batch, as published
     model.axes = "independent"  # or diagonal, as published
     model.placement = "independent"  # or even: spread over the image together; or guided

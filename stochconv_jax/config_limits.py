@@ -28,6 +28,10 @@ _POSITIVE = (lambda value: value > 0, "more than 0")
 _NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
 _SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
 _RANGE = (_is_range, "two numbers more than 0, the least first")
+_WINDOW = (
+    lambda value: value == (0, 0) or _is_size(value),
+    "two whole numbers, (height, width), or (0, 0)",
+)
 _SIZE = (_is_size, "two whole numbers, (height, width)")
 
 LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -57,6 +61,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.augment.cutout": _SHARE,
     "model.stem_features": _at_least(0),
     "model.windows": _at_least(0),
+    "model.window_size": _WINDOW,
     "model.placement": _one_of("independent", "even", "guided"),
     "model.pooled_draws": _at_least(1),
     "model.draw_pooling": _one_of("mean", "attention"),

@@ -1,4 +1,4 @@
-"""Do random windows help to find referable retinopathy? 560x560 pixels, seen at 112x112.
+"""Do random windows help to find referable retinopathy?
 
     python -m stochconv_jax.prepare folder --source RETINAS --label-column referable \
         --group-column patient_id --folds 5 --size 560 --output prepared/retinas
@@ -6,18 +6,32 @@
     python -m stochconv_jax.compare runs/retinas/* --reference two_ordinary \
         --output=runs/retinas/comparison
 
-The table's column `referable` is 1 where the grade is 2 or more. Every fold validates once, and the
-folds' predictions are pooled. The last epoch is evaluated, whatever validation said of it.
+From scratch, 560x560 pixels seen at 112x112. With `:72` or `:144` after the file, EfficientNet-Lite0
+from ImageNet's weights (`make weights`), 576x864 pixels (`--size 576x864`, in prepared/retinas_576)
+seen at 72x108 or 144x216, with windows as large as that. The table's column `referable` is 1 where
+the grade is 2 or more. Every fold validates once, and the folds' predictions are pooled. The last
+epoch is evaluated, whatever validation said of it.
 """
 
 from ml_collections import ConfigDict
 
-from stochconv_jax.configs import base
+from stochconv_jax.configs import base, finetune
 from stochconv_jax.configs.studies.base import TWO_BRANCHES, make_study
+from stochconv_jax.errors import InputError
+
+TWO_ORDINARY = {"model": {"branches": ("global", "global")}}
 
 
-def get_config() -> ConfigDict:
-    """Returns the study, locked."""
+def get_config(height: str = "112") -> ConfigDict:
+    """Returns the study from scratch, "112", or the fine-tuned one at "72" or "144", locked."""
+    if height not in ("112", "72", "144"):
+        raise InputError(f"the study has no height {height!r}; write 112, 72 or 144")
+    if height == "112":
+        return make_study(_from_scratch(), _models((1, 4, 16)), seeds=(0, 1, 2), folds=5)
+    return make_study(_fine_tuned(int(height)), _models((1,)), seeds=(0, 1, 2), folds=5)
+
+
+def _from_scratch() -> ConfigDict:
     config = base.get_config("prepared")
     config.data.directory = "prepared/retinas"
     config.data.high_size = (560, 560)
@@ -30,12 +44,25 @@ def get_config() -> ConfigDict:
     config.train.batch_size = 16
     config.eval.samples = 16
     config.eval.checkpoint = "latest"
-    split = {"branches": TWO_BRANCHES}
-    models: dict[str, dict] = {
-        "base": {},
-        "two_ordinary": {"model": {"branches": ("global", "global")}},
-        "split_1": {"model": {**split, "windows": 1}},
-        "split_4": {"model": {**split, "windows": 4}},
-        "split_16": {"model": {**split, "windows": 16}},
-    }
-    return make_study(config, models, seeds=(0, 1, 2), folds=5)
+    return config
+
+
+def _fine_tuned(height: int) -> ConfigDict:
+    config = finetune.get_config("prepared")
+    config.data.directory = "prepared/retinas_576"
+    config.data.high_size = (576, 864)
+    config.data.low_size = (height, height * 3 // 2)
+    config.model.placement = "even"
+    config.train.epochs = 8
+    config.train.steps_per_epoch = 25  # about a pass, and the same in every fold
+    config.eval.samples = 16
+    config.eval.checkpoint = "latest"
+    config.eval.resamples = 100
+    return config
+
+
+def _models(windows: tuple[int, ...]) -> dict[str, dict]:
+    models: dict[str, dict] = {"base": {}, "two_ordinary": TWO_ORDINARY}
+    for count in windows:
+        models[f"split_{count}"] = {"model": {"branches": TWO_BRANCHES, "windows": count}}
+    return models

@@ -76,7 +76,7 @@ def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:
     return {
         "branches": tuple(model.branches),
         "join": model.join,
-        "output_size": stem_output_size(backbone, tuple(config.data.low_size)),
+        "output_size": stem_output_size(backbone, _seen_size(config)),
         "stem_features": model.stem_features,
         "windows": model.windows,
         "per_image": model.per_image,
@@ -91,6 +91,20 @@ def _arguments(config: ConfigDict, backbone: Backbone) -> dict[str, Any]:
     }
 
 
+def _seen_size(config: ConfigDict) -> tuple[int, int]:
+    """Returns the size of an image that would look as large to the network as a window does."""
+    low, window = tuple(config.data.low_size), tuple(config.model.window_size)
+    if window in ((0, 0), low):
+        return low
+    if len(config.model.branches) > 1 and config.model.join != "head":
+        raise InputError(
+            f"model.window_size is {window} and data.low_size {low}; the branches join at "
+            f"{config.model.join!r}, where their maps must be of one size: join at 'head', or "
+            "leave model.window_size at (0, 0)"
+        )
+    return window
+
+
 def _check_window(config: ConfigDict, backbone: Backbone, output_size: tuple[int, int]) -> None:
     sides = zip(config.data.high_size, backbone.stem_strides, strict=True)
     if any(side % stride for side, stride in sides):
@@ -100,9 +114,10 @@ def _check_window(config: ConfigDict, backbone: Backbone, output_size: tuple[int
             f"strides, {backbone.stem_strides[0]} and {backbone.stem_strides[1]}"
         )
     window = window_size(output_size, backbone.stem_kernel_size, backbone.stem_strides)
-    high, low = config.data.high_size, config.data.low_size
+    high, seen = config.data.high_size, _seen_size(config)
     if window[0] > high[0] or window[1] > high[1]:
         raise InputError(
-            f"a window of {window[0]}x{window[1]} pixels, for data.low_size {low[0]}x{low[1]}, is "
-            f"larger than data.high_size {high[0]}x{high[1]}; make low_size smaller"
+            f"a window of {window[0]}x{window[1]} pixels, as for a small image of "
+            f"{seen[0]}x{seen[1]}, is larger than data.high_size {high[0]}x{high[1]}; make "
+            "data.low_size or model.window_size smaller"
         )

@@ -88,6 +88,11 @@ def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
     )
 
 
+def split_name(given: str) -> str:
+    """Returns what a table's split is called here: a fold that is only a number gets its name."""
+    return f"{FOLD}{given}" if given.isdecimal() else given
+
+
 def check_given(ids: Sequence[str], given: Sequence[str]) -> None:
     """Checks a column of splits: all of it given or none, and each a split or a numbered fold.
 

@@ -156,8 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     folder.add_argument(
         "--split-column",
         default="",
-        help="column of train, validation or test, or of fold_0, fold_1, ... or test; default: "
-        "the splits are drawn",
+        help="column of train, validation or test, or of fold_0, fold_1, ... (or 0, 1, ...) and "
+        "test; default: the splits are drawn",
     )
     folder.set_defaults(tables_only=False)
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from stochconv_jax.data.dataset.splits import check_given
+from stochconv_jax.data.dataset.splits import check_given, split_name
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
@@ -66,10 +66,10 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             f"the column {group!r} of {path} is empty, so that it groups nothing; name another "
             "or none"
         )
-    if split:
-        check_given([row[columns["image"]] for row in rows], [row[split] for row in rows])
+    splits = [split_name(row[split]) if split else "" for row in rows]
+    check_given([row[columns["image"]] for row in rows], splits)
     photographs = []
-    for number, row in enumerate(rows, start=2):
+    for number, (row, own_split) in enumerate(zip(rows, splits, strict=True), start=2):
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
@@ -80,7 +80,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
                 path=_find(pathlib.Path(folder.directory), name),
                 target=row[columns["label"]],
                 group=row[group] if group else "",
-                split=row[split] if split else "",
+                split=own_split,
                 **{
                     known: next((row[name] for name in names if name in row), "")
                     for known, names in KNOWN_COLUMNS.items()
