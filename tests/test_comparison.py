@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 from support import cells
 
 from stochconv_jax.evidence.compare import main
@@ -43,6 +44,8 @@ def make_run(
     """Leaves what a run leaves: labels are the parity of the id, scores these with some noise."""
     (path / "eval").mkdir(parents=True)
     config = {"seed": seed, "data": {"fold": fold}, "model": fields, "eval": {"samples": draws}}
+    cost = {"parameters": 9, "gigaflops": 0.5, "gigaflops_per_further_draw": 0.25}
+    (path / "cost.json").write_text(json.dumps(cost))
     (path / "config.json").write_text(json.dumps(config))
     with (path / "metrics.csv").open("w", newline="") as file:
         rows = [[epoch, 0.7, 0.7, 0.6, 0.6 + epoch / 10 - noise / 10, 1, 10] for epoch in (1, 2, 3)]
@@ -57,6 +60,7 @@ def make_run(
     with (path / "eval" / "images.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "group"], *([n, f"g{n // 2}"] for n in ids)])
     metrics = {"class_names": classes, "epochs": 3, "split": "test", "checkpoint": checkpoint}
+    metrics |= {"eval": {"samples": draws}}
     np.savez(path / "eval" / "logits.npz", logits=logits.astype(np.float32)[..., None])
     (path / "eval" / "metrics.json").write_text(json.dumps(metrics))
     return path
@@ -107,9 +111,29 @@ def test_a_study_is_compared_on_one_page(study, tmp_path):
     assert one["gain"] == 0 < three["gain"] == pytest.approx(three["roc_auc"] - one["roc_auc"])
     assert three["gain_interval_over_images"][0] < three["gain"]
     page = (output / "comparison.html").read_text()
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
+    assert [point["gigaflops"] for point in (one, two, three)] == [0.5, 0.75, 1.0]
     assert "http" not in page
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_fewer_draws_are_the_first_of_those_that_were_kept(study, tmp_path, capsys):
+    for seed in range(3):
+        make_run(tmp_path / "plain" / f"seed{seed}", seed, 0.3, draws=1)
+        # A network without windows has one draw, however many were asked for.
+        metrics = tmp_path / "plain" / f"seed{seed}" / "eval" / "metrics.json"
+        metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"eval": {"samples": 3}}))
+    output = tmp_path / "out"
+    compare(study, tmp_path / "plain", "--draws", 1, "--output", output)
+    models = json.loads((output / "comparison.json").read_text())["models"]
+    with np.load(study / "bad" / "seed0" / "eval" / "logits.npz") as file:
+        first = file["logits"][:, 0, 0]
+    area = roc_auc_score(np.arange(60) % 2, first)
+    assert models["bad"]["roc_auc"]["values"][0] == pytest.approx(area)
+    assert "by_draws" not in models["bad"]
+    error = complain(capsys, study, "--draws", 4, "--output", output)
+    assert "was evaluated with 3 draws of windows and --draws is 4" in error
+    assert "--draws is -1" in complain(capsys, study, "--draws", -1, "--output", output)
 
 
 def test_folds_of_a_seed_are_pooled(tmp_path):

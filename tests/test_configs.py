@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from stochconv_jax.command_line import read_command, read_flags
-from stochconv_jax.configs.studies import ham10000, paper, quick, retinas
+from stochconv_jax.configs.studies import ham10000, paper, quality, quick, retinas
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
 from stochconv_jax.evidence.study import make_runs
@@ -43,6 +43,14 @@ def test_every_config_is_locked_and_makes_a_network(name):
 def test_every_config_takes_a_folder(name):
     config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]("folder")
     assert config.data.name == "image_folder"
+
+
+def test_windows_may_be_larger_than_the_small_image_where_branches_join_at_the_head():
+    config = importlib.import_module("stochconv_jax.configs.quickstart").get_config()
+    assert model_from_config(config, 1, abstract=True).branches.stochastic.window_size == (113, 113)
+    config.model.window_size = (224, 160)
+    model = model_from_config(config, 1, abstract=True)
+    assert model.branches.stochastic.window_size == (225, 161)
 
 
 def test_flags_change_fields(monkeypatch):
@@ -211,11 +219,21 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
             assert run.config[section].to_dict() == expected[section].to_dict(), run.name
 
 
-@pytest.mark.parametrize("study", [quick, ham10000, retinas])
-def test_studies_make_their_runs(study):
-    config = study.get_config()
+@pytest.mark.parametrize(
+    ("study", "arguments"),
+    [
+        (quick, ()),
+        (ham10000, ()),
+        (retinas, ("112",)),
+        (retinas, ("72",)),
+        (quality, ("polyu",)),
+        (quality, ("livec_scratch",)),
+    ],
+)
+def test_studies_make_their_runs(study, arguments):
+    config = study.get_config(*arguments)
     runs = make_runs(config)
     names = {run.name for run in runs}
     assert len(names) == len(runs) == len(config.models) * len(config.seeds) * (config.folds or 1)
-    assert len({run.config.seed for run in runs}) >= 3
+    assert len({run.config.seed for run in runs}) == len(config.seeds)
     assert all(run.config.is_locked for run in runs)

@@ -402,11 +402,12 @@ def test_folds_and_given_splits_exclude_each_other(folder, tmp_path, capsys):
     assert "come with splits and --folds is 4" in capsys.readouterr().err
 
 
-def test_folds_of_a_table_are_taken_over(folder, tmp_path):
+@pytest.mark.parametrize("name", ["fold_", ""])
+def test_folds_of_a_table_are_taken_over(folder, tmp_path, name):
     with (folder / "labels.csv").open("w") as file:
         print("image,target,patient,part", file=file)
         for number in range(20):
-            part = "test" if number < 4 else f"fold_{number // 4 % 2}"
+            part = "test" if number < 4 else f"{name}{number // 4 % 2}"
             print(f"mole_{number}", "ab"[number % 2], f"p{number}", part, sep=",", file=file)
     rows = prepare(folder, tmp_path / "out", "--split-column", "part")
     assert {row.split for row in rows.values()} == {"test", "fold_0", "fold_1"}

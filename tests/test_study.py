@@ -53,6 +53,8 @@ def test_a_study_makes_what_is_missing_or_changed_and_nothing_else(arguments, tm
     assert len(first["thresholds"]) == 3
     cost = read(directory / "cost.json")
     assert all(cost[name] > 0 for name in ("parameters", "gigaflops", "step_megabytes"))
+    # These join at the stem, so that a further draw passes through nearly all of the network.
+    assert 0.5 < cost["gigaflops_per_further_draw"] / cost["gigaflops"] < 1
     assert metrics() == first
     assert "epoch " not in capsys.readouterr().out
     assert metrics("--config.base.eval.samples=2")["draws"] == 2

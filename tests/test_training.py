@@ -178,6 +178,10 @@ BAD_COMMANDS = {
         {"data.low_size": "(128, 128)"},
         "a window of 129x129 pixels",
     ),
+    "window of another size before the head": (
+        {"model.window_size": "(16, 16)"},
+        "join at 'head', or leave model.window_size at (0, 0)",
+    ),
     "unknown backbone": ({"model.backbone": "resnet"}, "model.backbone is 'resnet'"),
     "bad join": ({"model.join": "neck"}, "join is 'neck'"),
     "missing directory": ({"data.name": "image_folder"}, "data.directory is empty"),

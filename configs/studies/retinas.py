@@ -6,11 +6,11 @@
     python -m stochconv_jax.compare runs/retinas/* --reference two_ordinary \
         --output=runs/retinas/comparison
 
-From scratch, 560x560 pixels seen at 112x112. With `:72` or `:144` after the file, EfficientNet-Lite0
-from ImageNet's weights (`make weights`), 576x864 pixels (`--size 576x864`, in prepared/retinas_576)
-seen at 72x108 or 144x216, with windows as large as that. The table's column `referable` is 1 where
-the grade is 2 or more. Every fold validates once, and the folds' predictions are pooled. The last
-epoch is evaluated, whatever validation said of it.
+From scratch, 560x560 pixels seen at 112x112. With `:72` or `:144` after the file, fine-tuned:
+EfficientNet-Lite0 from ImageNet's weights (`make weights`), 576x864 pixels (`--size 576x864`, in
+prepared/retinas_576) seen at 72x108 or 144x216, with windows as large as that. The table's column
+`referable` is 1 where the grade is 2 or more. Every fold validates once, and the folds' predictions
+are pooled. The last epoch is evaluated, whatever validation said of it.
 """
 
 from ml_collections import ConfigDict

@@ -33,13 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("comparison"))
     parser.add_argument("--reference", default="", help="model to compare with; default: the first")
+    said = "judge by so many draws of windows of those kept; default: by all of them"
+    parser.add_argument("--draws", type=int, default=0, help=said)
     with mistakes_in_a_sentence(""):
         options = parser.parse_args(arguments)
         if options.output.exists() and not options.output.is_dir():
             raise InputError(f"--output {options.output} is a file; name a directory")
         # A shell's * names the last comparison too.
         given = [path for path in options.runs if path.resolve() != options.output.resolve()]
-        runs, left_out = read_runs(given)
+        if options.draws < 0:
+            raise InputError(f"--draws is {options.draws}; use 1 or more, or 0 for all")
+        runs, left_out = read_runs(given, options.draws)
         comparison = compare_runs(runs, options.reference)
         metric = next(iter(comparison["differences"]))
         options.output.mkdir(parents=True, exist_ok=True)

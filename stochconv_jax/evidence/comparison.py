@@ -168,12 +168,22 @@ def _describe(model: Model, groups: np.ndarray) -> dict[str, Any]:
         row.setdefault("by_draws", []).append(
             {
                 "draws": count,
+                "gigaflops": _gigaflops(model, count),
+                "interval_over_images": area.interval(groups),
                 "roc_auc": area.value,
                 "gain": gain.value,
                 "gain_interval_over_images": gain.interval(groups),
             }
         )
     return row
+
+
+def _gigaflops(model: Model, draws: int) -> float | None:
+    """Operations of predicting an image with so many draws; None for runs that do not know."""
+    cost = model.runs[0].cost
+    if "gigaflops_per_further_draw" not in cost:
+        return None
+    return cost["gigaflops"] + (draws - 1) * cost["gigaflops_per_further_draw"]
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:

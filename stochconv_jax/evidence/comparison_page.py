@@ -25,7 +25,9 @@ def write_page(
     metrics = list(comparison["differences"])
     main = metrics[0]
     reference = comparison["reference"]
+    judged = main != BEST_EPOCH
     by_draws = plots.plot_draws(comparison["models"])
+    costs = plots.plot_costs(comparison["models"]) if judged else None
     pictures = {
         metric: (
             as_png(plots.plot_values(comparison["models"], metric)),
@@ -44,10 +46,11 @@ def write_page(
         },
         comparison=comparison,
         main=main,
-        judged=main != BEST_EPOCH,
+        judged=judged,
         pictures=pictures,
         draws=tables.draws_rows(comparison),
         draws_picture=as_png(by_draws) if by_draws else "",
+        costs_picture=as_png(costs) if costs else "",
         curves={
             name: as_png(plots.plot_learning(runs, reference, name)) for name in ("auc", "loss")
         },

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stochconv_jax.evaluation.plots import COLOURS
+from stochconv_jax.evaluation.plots import COLOURS, style
 from stochconv_jax.evidence.runs import RunRecord
 
 COLUMNS = 4
+MARKERS = "oDs^vPX"
 SPLITS = ("train", "val")
 TITLES = {
     "roc_auc": "area under the ROC curve",
@@ -87,6 +88,40 @@ def plot_draws(models: Mapping[str, Any]) -> Figure | None:
     return picture
 
 
+def plot_costs(models: Mapping[str, Any]) -> Figure | None:
+    """Draws ROC AUC against the operations of a prediction; None where these are not known.
+
+    A network with windows is a line over its numbers of draws, another one a point.
+    """
+    picture = Figure(figsize=(9.5, 5.4), layout="constrained")
+    axes = picture.subplots()
+    for number, (name, model) in enumerate(models.items()):
+        single = {
+            "gigaflops": model.get("gigaflops"),
+            "roc_auc": model["roc_auc"]["mean"],
+            "interval_over_images": model["roc_auc"]["interval_over_images"],
+        }
+        points = model.get("by_draws", [single])
+        if any(point.get("gigaflops") is None for point in points):
+            return None
+        x = np.array([point["gigaflops"] for point in points])
+        y = np.array([point["roc_auc"] for point in points])
+        limits = np.array([point["interval_over_images"] for point in points])
+        marker = MARKERS[number % len(MARKERS)]
+        axes.errorbar(
+            x, y, np.abs(limits.T - y), marker=marker, ms=7, capsize=3, label=name, **style(number)
+        )
+        if len(points) > 1:
+            label = f"{points[-1]['draws']} draws"
+            axes.annotate(label, (x[-1], y[-1]), (6, 6), textcoords="offset points", fontsize=9)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="billions of operations per predicted image", ylabel=title("roc_auc"))
+    axes.grid(alpha=0.3, which="both")
+    _legend(axes)
+    return picture
+
+
 def plot_learning(runs: Sequence[RunRecord], reference: str, curve: str) -> Figure:
     """Draws each model's "auc" or "loss" over epochs: mean line, min-max band over its runs."""
     models: dict[str, list[RunRecord]] = {}
@@ -99,11 +134,11 @@ def plot_learning(runs: Sequence[RunRecord], reference: str, curve: str) -> Figu
     for axes, (name, own) in zip(panels, models.items(), strict=False):
         if name != reference:
             axes.plot(_epochs(base), base, ":", c="grey", label=f"{reference}, validation")
-        for split, colour, style in zip(SPLITS, COLOURS[1::-1], ("-", "--"), strict=True):
+        for split, colour, dashes in zip(SPLITS, COLOURS[1::-1], ("-", "--"), strict=True):
             values = _stack(own, f"{split}_{curve}")
             label = "training" if split == "train" else "validation"
             line = values.mean(axis=0)
-            axes.plot(_epochs(line), line, f"o{style}", ms=2.5, c=colour, label=label)
+            axes.plot(_epochs(line), line, f"o{dashes}", ms=2.5, c=colour, label=label)
             band = (values.min(axis=0), values.max(axis=0))
             axes.fill_between(_epochs(values[0]), *band, color=colour, alpha=0.25, lw=0)
         axes.set_title(f"{name} ({len(own)} run{'s' if len(own) > 1 else ''})", fontsize=10)

@@ -54,7 +54,7 @@ class RunRecord:
       curve: [epochs] by name.
       speed: images per second in training, the median over epochs; NaN where not known.
       judged: its predictions; None where it has not been evaluated.
-      cost: parameters, gigaflops and step_megabytes, where known.
+      cost: what `network_cost` returns, where known.
       config: what it was made with, but for seed, fold and "eval".
       fold: that validated; 0 where there are none.
     """
@@ -70,11 +70,15 @@ class RunRecord:
     fold: int = 0
 
 
-def read_runs(paths: Sequence[pathlib.Path]) -> tuple[list[RunRecord], list[str]]:
+def read_runs(paths: Sequence[pathlib.Path], draws: int = 0) -> tuple[list[RunRecord], list[str]]:
     """Reads the runs in each directory or up to two below it, and published curves beneath it.
 
     Published curves are files *_per_epoch.csv whose columns are index, epoch, training loss,
     validation loss, training AUC and validation AUC; identical copies count once.
+
+    Args:
+      paths: of runs, of models or of studies.
+      draws: of windows by which to judge, the first of those that were kept; all of them where 0.
 
     Returns:
       The runs, and why some below the directories were left out, a sentence each: unfinished ones,
@@ -94,7 +98,7 @@ def read_runs(paths: Sequence[pathlib.Path]) -> tuple[list[RunRecord], list[str]
         runs |= {run.path.resolve(): run for run in published}
         for directory in found:
             if (directory / "metrics.csv").is_file():
-                runs[directory.resolve()] = _read_run(directory)
+                runs[directory.resolve()] = _read_run(directory, draws)
             elif directory == path:
                 raise InputError(f"{path} has no epoch behind it; train it, or leave it out")
             else:
@@ -139,7 +143,7 @@ def _same_seed(run: RunRecord, other: RunRecord) -> bool:
     return (run.model, run.seed) == (other.model, other.seed)
 
 
-def _read_run(path: pathlib.Path) -> RunRecord:
+def _read_run(path: pathlib.Path, draws: int) -> RunRecord:
     config = read_config(path).to_dict()
     rows = read_history(path)
     try:
@@ -155,7 +159,7 @@ def _read_run(path: pathlib.Path) -> RunRecord:
         f"seed {seed}",
         curve,
         speed,
-        _read_judged(path, len(rows)),
+        _read_judged(path, len(rows), draws),
         read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
         config,
         fold,
@@ -188,7 +192,7 @@ def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -
     return runs
 
 
-def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
+def _read_judged(path: pathlib.Path, epochs: int, draws: int) -> Judged | None:
     kept = read_evaluation(path / "eval")
     if kept is None:
         return None
@@ -197,12 +201,20 @@ def _read_judged(path: pathlib.Path, epochs: int) -> Judged | None:
             f"{path} was evaluated after {kept.metrics['epochs']} epochs and has {epochs} now; run "
             "eval.py again"
         )
+    asked = kept.metrics["eval"]["samples"]
+    if draws > asked:
+        raise InputError(
+            f"{path} was evaluated with {asked} draws of windows and --draws is {draws}; ask for "
+            "fewer, or run eval.py with more"
+        )
+    # A network without windows has one draw, whatever number was asked for.
+    judged_by = kept.draws[:, : draws or asked]
     return Judged(
         kept.ids,
         kept.groups,
         kept.labels,
-        kept.draws.mean(axis=1),
-        kept.draws,
+        judged_by.mean(axis=1),
+        judged_by,
         tuple(kept.metrics["class_names"]),
         kept.metrics["split"],
         kept.metrics["checkpoint"],
