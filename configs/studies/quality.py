@@ -20,6 +20,7 @@ whatever validation said of it. Nothing is interpolated in training, which would
 detail: images are flipped, no more.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -73,17 +74,8 @@ def _shrunk(side: int, by: int) -> dict:
     return {"low_size": (side // by, side // by)}
 
 
-def _by_8(side: int) -> dict[str, dict]:
-    seen, low = _shrunk(side, 8), side // 8
-    return {
-        f"base_{low}": {"data": seen},
-        f"two_ordinary_{low}": {"data": seen, "model": TWO_ORDINARY},
-        f"split_{low}": {"data": seen, "model": SPLIT},
-    }
-
-
-def _by_4(side: int) -> dict[str, dict]:
-    seen, low = _shrunk(side, 4), side // 4
+def _against_two_ordinary(side: int, by: int) -> dict[str, dict]:
+    seen, low = _shrunk(side, by), side // by
     return {
         f"two_ordinary_{low}": {"data": seen, "model": TWO_ORDINARY},
         f"split_{low}": {"data": seen, "model": SPLIT},
@@ -91,7 +83,7 @@ def _by_4(side: int) -> dict[str, dict]:
 
 
 def _plain(side: int) -> dict[str, dict]:
-    return {f"base_{side // by}": {"data": _shrunk(side, by)} for by in (4, 2, 1)}
+    return {f"base_{side // by}": {"data": _shrunk(side, by)} for by in (8, 4, 2, 1)}
 
 
 def _pooled(side: int) -> dict[str, dict]:
@@ -113,8 +105,8 @@ def _scratch(side: int) -> dict[str, dict]:
 
 
 PARTS = {
-    "": _Part(5, _by_8),
-    "by4": _Part(3, _by_4),
+    "": _Part(5, functools.partial(_against_two_ordinary, by=8)),
+    "by4": _Part(3, functools.partial(_against_two_ordinary, by=4)),
     "plain": _Part(1, _plain),
     "pooled": _Part(3, _pooled),
     "scratch": _Part(3, _scratch),
