@@ -1,4 +1,4 @@
-"""What K draws of windows cost, beside K whole passes: python -m benchmarks.sampling."""
+"""What K draws of windows cost, and what placing them does: python -m benchmarks.sampling."""
 
 import argparse
 import functools
@@ -28,28 +28,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    model = create_model(
-        BACKBONES[options.backbone],
-        seed=0,
-        output_size=(-(-options.side // 2),) * 2,
-        dtype=jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16,
-    )
-    weights = nnx.state(model, nnx.Param, nnx.BatchStat)
+    counts = sorted({1, *options.draws})
+    ends = [1, counts[-1]]  # which tell what the other placements cost a pass and a draw
+    chosen = {"independent": counts, "even": ends, "guided": ends}
     network = Network(options.backbone, options.side, BOTH)
     batch, key = make_batch(network, options.batch, options.high), jax.random.key(0)
-    predict = {
-        str(draws): functools.partial(make_predict(model, make_mesh(), draws), weights, batch, key)
-        for draws in sorted({1, *options.draws})
-    }
+    predict = {}
+    for placement, draws in chosen.items():
+        model = create_model(
+            BACKBONES[options.backbone],
+            seed=0,
+            output_size=(-(-options.side // 2),) * 2,
+            placement=placement,
+            dtype=jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16,
+        )
+        weights = nnx.state(model, nnx.Param, nnx.BatchStat)
+        for count in draws:
+            run = make_predict(model, make_mesh(), count)
+            predict[f"{count} {placement}"] = functools.partial(run, weights, batch, key)
     times = milliseconds(predict, options.repeats)
+    single = times["1 independent"]
     rows = [
         {
-            "K": draws,
+            "K": name.split()[0],
+            "windows": name.split()[1],
             "ms": time,
-            "single evaluations": time / times["1"],
-            "of K whole passes": time / (int(draws) * times["1"]),
+            "single evaluations": time / single,
+            "of K whole passes": time / (int(name.split()[0]) * single),
         }
-        for draws, time in times.items()
+        for name, time in times.items()
     ]
     setting = (
         f"full split of {options.backbone}, batch {options.batch}, {options.side}x{options.side} "

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from stochconv_jax.evaluation.plots import COLOURS, style
 from stochconv_jax.evidence.runs import RunRecord
@@ -115,7 +115,9 @@ def plot_costs(models: Mapping[str, Any]) -> Figure | None:
             label = f"{points[-1]['draws']} draws"
             axes.annotate(label, (x[-1], y[-1]), (6, 6), textcoords="offset points", fontsize=9)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="billions of operations per predicted image", ylabel=title("roc_auc"))
     axes.grid(alpha=0.3, which="both")
     _legend(axes)
