@@ -27,8 +27,10 @@ def get_config(height: str = "112") -> ConfigDict:
     if height not in ("112", "72", "144"):
         raise InputError(f"the study has no height {height!r}; write 112, 72 or 144")
     if height == "112":
-        return make_study(_from_scratch(), _models((1, 4, 16)), seeds=(0, 1, 2), folds=5)
-    return make_study(_fine_tuned(int(height)), _models((1,)), seeds=(0, 1, 2), folds=5)
+        models = {"base": {}, "two_ordinary": TWO_ORDINARY, **_splits((1, 4, 16))}
+        return make_study(_from_scratch(), models, seeds=(0, 1, 2), folds=5)
+    models = {"two_ordinary": TWO_ORDINARY, **_splits((1,))}
+    return make_study(_fine_tuned(int(height)), models, seeds=(0, 1, 2), folds=5)
 
 
 def _from_scratch() -> ConfigDict:
@@ -61,8 +63,8 @@ def _fine_tuned(height: int) -> ConfigDict:
     return config
 
 
-def _models(windows: tuple[int, ...]) -> dict[str, dict]:
-    models: dict[str, dict] = {"base": {}, "two_ordinary": TWO_ORDINARY}
-    for count in windows:
-        models[f"split_{count}"] = {"model": {"branches": TWO_BRANCHES, "windows": count}}
-    return models
+def _splits(windows: tuple[int, ...]) -> dict[str, dict]:
+    return {
+        f"split_{count}": {"model": {"branches": TWO_BRANCHES, "windows": count}}
+        for count in windows
+    }

@@ -31,7 +31,9 @@ def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
 def test_sampling(tmp_path):
     arguments = "--backbone efficientnet_tiny --draws 2 --batch 4 --side 32 --high 64 --repeats 1"
     rows = run(sampling, tmp_path, arguments)
-    assert [row["K"] for row in rows] == ["1", "2"]
+    assert [(row["windows"], row["K"]) for row in rows] == [
+        (placement, draws) for placement in ("independent", "even", "guided") for draws in "12"
+    ]
 
 
 def test_dense_conv(tmp_path):
