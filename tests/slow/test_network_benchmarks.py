@@ -3,7 +3,7 @@
 import pytest
 from test_benchmarks import run
 
-from benchmarks import dense_conv, profile_step, sampling, train_step
+from benchmarks import dense_conv, prediction, profile_step, sampling, train_step
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ def test_sampling(tmp_path):
     assert [(row["windows"], row["K"]) for row in rows] == [
         (placement, draws) for placement in ("independent", "even", "guided") for draws in "12"
     ]
+
+
+def test_prediction(tmp_path):
+    arguments = "--backbone efficientnet_tiny --high 128 --draws 1 2 --batch 2 --repeats 1"
+    rows = run(prediction, tmp_path, arguments)
+    assert len(rows) == 4 + 2 * 3
+    assert rows[0]["times the first"] == 1
+    assert all(row["ms per image"] > 0 for row in rows)
 
 
 def test_dense_conv(tmp_path):
