@@ -1,7 +1,7 @@
 """What it takes to see detail: larger images or windows of them: python -m benchmarks.prediction.
 
-One image side, shrunk by 8 to 1, in plain networks; and shrunk by 8 and by 4, beside a second ordinary
-branch or draws of windows as large as the small image.
+Images shrunk by 8, 4, 2 and not at all in plain networks; and shrunk by 8 and by 4 beside a second
+ordinary branch, or beside draws of windows that are as large as the small image.
 """
 
 import argparse

@@ -37,7 +37,7 @@ def test_sampling(tmp_path):
 
 
 def test_prediction(tmp_path):
-    arguments = "--backbone efficientnet_tiny --high 128 --draws 1 2 --batch 2 --repeats 1"
+    arguments = "--backbone efficientnet_tiny --high 128 --draws 1 2 --batch 4 --repeats 1"
     rows = run(prediction, tmp_path, arguments)
     assert len(rows) == 4 + 2 * 3
     assert rows[0]["times the first"] == 1
