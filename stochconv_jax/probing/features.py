@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,14 @@ from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models import Context, TwoBranchNetwork
 from stochconv_jax.models.stage_outputs import StageOutputs
 from stochconv_jax.ops import sample_windows
-from stochconv_jax.probing.inputs import SHRUNK_BY, WINDOWS, shrunk_size, window_size
+from stochconv_jax.probing.inputs import (
+    FAMILIAR_SIDE,
+    SHRUNK_BY,
+    WINDOWS,
+    given_size,
+    shrunk_size,
+    window_size,
+)
 
 THREADS = 4
 # A network holds about half a kilobyte for each pixel of the batch that it looks at.
@@ -91,20 +99,13 @@ def _look(
     height, width = images[0].shape[:2]
     size = (height, width)
     found = {
-        f"whole_{factor}": extract(
-            np.stack(
-                [
-                    shrink(image, shrunk_size(size, factor)) if factor > 1 else image
-                    for image in images
-                ]
-            )
-        )
+        f"whole_{factor}": extract(np.stack([without_detail(image, factor) for image in images]))
         for factor in SHRUNK_BY
     }
     corners = window_corners(digests, size, seed)
     tall, wide = window_size(size)
     each = []
-    # One window of every image at a time: the same shape as the image shrunk by four has.
+    # One window of every image at a time, so that a batch holds no more than one of whole images.
     for number in range(corners.shape[1]):
         cut = [
             image[top : top + tall, left : left + wide]
@@ -114,6 +115,16 @@ def _look(
     for count in WINDOWS:
         found[f"windows_{count}"] = np.mean(each[:count], axis=0)
     return found
+
+
+def without_detail(image: np.ndarray, factor: int) -> np.ndarray:
+    """Returns an image shrunk as the pipeline shrinks, and enlarged to its `given_size`."""
+    if factor == 1:
+        return image
+    size = (image.shape[0], image.shape[1])
+    small = shrink(image, shrunk_size(size, factor))
+    given = given_size(size, factor)
+    return small if small.shape[:2] == given else cv2.resize(small, given[::-1])
 
 
 def window_corners(digests: Sequence[str], size: tuple[int, int], seed: int) -> np.ndarray:
@@ -151,7 +162,15 @@ def _make_extract(network: TwoBranchNetwork) -> Extract:
 def _fingerprint(dataset: ImageDataset, network: TwoBranchNetwork, seed: int) -> str:
     """Returns what tells features apart: the weights, the framing, the views and their windows."""
     conv = network.branches["global"].conv
-    facts = (dataset.framing.name, seed, SHRUNK_BY, WINDOWS, conv.mean, conv.deviation)
+    facts = (
+        dataset.framing.name,
+        seed,
+        SHRUNK_BY,
+        WINDOWS,
+        FAMILIAR_SIDE,
+        conv.mean,
+        conv.deviation,
+    )
     digest = hashlib.sha256(repr((*facts, conv.strides, conv.padding)).encode())
     for kind in (nnx.Param, nnx.BatchStat):
         for path, variable in sorted(nnx.to_flat_state(nnx.state(network, kind))):

@@ -8,6 +8,9 @@ SHRUNK_BY = (1, 2, 4, 8, 16)
 WINDOWS = (1, 4, 16)
 # The image's sides, divided by a window's.
 PARTS = 4
+# What a frozen network makes of smaller images says more of the network than of the images: it was
+# trained on images of this side.
+FAMILIAR_SIDE = 224
 
 
 class Input(NamedTuple):
@@ -48,6 +51,18 @@ INPUTS = (
 def shrunk_size(size: tuple[int, int], factor: int) -> tuple[int, int]:
     """Returns (height, width) divided by a factor and rounded, 1 or more."""
     return max(1, round(size[0] / factor)), max(1, round(size[1] / factor))
+
+
+def given_size(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    """Returns the (height, width) at which a frozen network is given an image of `size`, shrunk.
+
+    What was shrunk below `FAMILIAR_SIDE` is enlarged again, to full size at most: detail is lost
+    and nothing else.
+    """
+    small = shrunk_size(size, factor)
+    scale = min(FAMILIAR_SIDE, *size) / min(size)
+    height, width = round(size[0] * scale), round(size[1] * scale)
+    return max(small[0], height), max(small[1], width)
 
 
 def window_size(size: tuple[int, int]) -> tuple[int, int]:
