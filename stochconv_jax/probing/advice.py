@@ -12,12 +12,16 @@ WITH_WINDOWS = Input("both", PARTS, DRAWS)
 GUESSING = 0.5
 
 
-def advise(found: Measurement) -> list[str]:
+def advise(found: Measurement, data: str) -> list[str]:
     """Returns what to do, in a sentence, and then what it rests on, in a few.
 
     Of an ordinary network the smallest image is advised than which no larger one is shown to be
     better. Windows are advised where the image shrunk by four is shown to gain by sixteen of them,
     and beside them the ordinary network that is not shown to do worse, with its cost.
+
+    Args:
+      found: what was measured.
+      data: "folder" or "prepared", as configs call it.
     """
     if all(found.interval(each)[0] <= GUESSING for each in found.estimates):
         return [
@@ -29,7 +33,7 @@ def advise(found: Measurement) -> list[str]:
     # Where the image has to be larger than the branches of a network with windows would see it.
     wanted = gain.low > 0 and (enough.shrunk_by or 1) < PARTS
     if wanted or _better(found, WITH_WINDOWS, enough):
-        headline = _try_windows(found, enough, gain)
+        headline = _try_windows(found, enough, gain, data)
     else:
         headline = _ordinary_will_do(found, enough)
     return [headline, *_evidence(found, enough, gain)]
@@ -68,10 +72,10 @@ def _ordinary_will_do(found: Measurement, enough: Input) -> str:
     )
 
 
-def _try_windows(found: Measurement, enough: Input, gain: Difference) -> str:
+def _try_windows(found: Measurement, enough: Input, gain: Difference, data: str) -> str:
     start = (
         f"Windows at full detail bring {gain} of ROC AUC where the image is shrunk by {PARTS}: "
-        f"try {_command(found)}"
+        f"try {_command(found, data)}"
     )
     rival = next((each for each in (enough, FULL) if not _better(found, WITH_WINDOWS, each)), None)
     if rival is None:
@@ -105,11 +109,11 @@ def _evidence(found: Measurement, enough: Input, gain: Difference) -> list[str]:
     ]
 
 
-def _command(found: Measurement) -> str:
+def _command(found: Measurement, data: str) -> str:
     height, width = found.size
     low_height, low_width = shrunk_size(found.size, PARTS)
     return (
-        "configs/finetune.py:folder with "
+        f"configs/finetune.py:{data} with "
         "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
         f'--config.data.high_size="({height},{width})" '
         f'--config.data.low_size="({low_height},{low_width})" '

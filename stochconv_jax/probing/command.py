@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = _images(options, photographs, output)
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
-            advice = advise(measurement)
+            advice = advise(measurement, options.verb)
             picture = plot_probe(measurement)
             page = write_page(measurement, advice, picture, found.left_out, options.weights)
             picture.savefig(output / "probe.png", dpi=110)
