@@ -33,10 +33,10 @@ def advise(found: Measurement, data: str) -> list[str]:
     # Where the image has to be larger than the branches of a network with windows would see it.
     wanted = gain.low > 0 and (enough.shrunk_by or 1) < PARTS
     if wanted or _better(found, WITH_WINDOWS, enough):
-        headline = _try_windows(found, enough, gain, data)
+        first = [_try_windows(found, enough, gain), _command(found, data)]
     else:
-        headline = _ordinary_will_do(found, enough)
-    return [headline, *_evidence(found, enough, gain)]
+        first = [_ordinary_will_do(found, enough)]
+    return [*first, *_evidence(found, gain)]
 
 
 def sufficient(found: Measurement) -> Input:
@@ -72,10 +72,10 @@ def _ordinary_will_do(found: Measurement, enough: Input) -> str:
     )
 
 
-def _try_windows(found: Measurement, enough: Input, gain: Difference, data: str) -> str:
+def _try_windows(found: Measurement, enough: Input, gain: Difference) -> str:
     start = (
         f"Windows at full detail bring {gain} of ROC AUC where the image is shrunk by {PARTS}: "
-        f"try {_command(found, data)}"
+        "try a network with them"
     )
     rival = next((each for each in (enough, FULL) if not _better(found, WITH_WINDOWS, each)), None)
     if rival is None:
@@ -94,7 +94,7 @@ def _try_windows(found: Measurement, enough: Input, gain: Difference, data: str)
     )
 
 
-def _evidence(found: Measurement, enough: Input, gain: Difference) -> list[str]:
+def _evidence(found: Measurement, gain: Difference) -> list[str]:
     """Returns what was found of shrinking and of windows, whether or not it decided anything."""
     losses = [
         f"by {factor}: {found.difference(FULL, Input('whole', factor, 0))}"
@@ -113,11 +113,12 @@ def _command(found: Measurement, data: str) -> str:
     height, width = found.size
     low_height, low_width = shrunk_size(found.size, PARTS)
     return (
-        f"configs/finetune.py:{data} with "
+        f"With windows: python train.py --config=configs/finetune.py:{data} "
         "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
         f'--config.data.high_size="({height},{width})" '
         f'--config.data.low_size="({low_height},{low_width})" '
-        f"--config.eval.placement=even --config.eval.samples={DRAWS}"
+        f"--config.eval.placement=even --config.eval.samples={DRAWS}, and where the images and the "
+        "run are."
     )
 
 

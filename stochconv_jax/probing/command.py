@@ -1,6 +1,7 @@
 """The command line of `python -m stochconv_jax.probe`."""
 
 import argparse
+import base64
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.preparation import reserved
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.json_numbers import without_nan
+from stochconv_jax.evaluation.page import as_png
 from stochconv_jax.models import load_pretrained
 from stochconv_jax.probing.advice import advise
 from stochconv_jax.probing.images import FoundImages, folder_images, prepared_images
@@ -45,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
             advice = advise(measurement, options.verb)
-            picture = plot_probe(measurement)
+            picture = as_png(plot_probe(measurement))
             page = write_page(measurement, advice, picture, found.left_out, options.weights)
-            picture.savefig(output / "probe.png", dpi=110)
+            atomic_write(output / "probe.png", base64.b64decode(picture))
             rows = json.dumps(without_nan(measurement.rows()), indent=2)
             atomic_write(output / "probe.html", page)
             atomic_write(output / "probe.json", rows + "\n")

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
-from stochconv_jax.evaluation.page import as_png, render_page
+from stochconv_jax.evaluation.page import render_page
 from stochconv_jax.markdown_table import markdown_table
 from stochconv_jax.probing.advice import MARGIN
 from stochconv_jax.probing.classifier import FOLDS, INNER_FOLDS, STRENGTHS
@@ -24,7 +22,7 @@ def results_table(found: Measurement) -> str:
 def write_page(
     found: Measurement,
     advice: Sequence[str],
-    picture: Figure,
+    picture: str,
     left_out: Sequence[str],
     weights: str,
 ) -> str:
@@ -33,7 +31,7 @@ def write_page(
     Args:
       found: what was measured.
       advice: sentences, the most important one first.
-      picture: of the same.
+      picture: of the same, a PNG in base64.
       left_out: why some images are not among those looked at.
       weights: name or file of the network's weights.
     """
@@ -45,7 +43,7 @@ def write_page(
         images=len(found.groups),
         groups=len(set(found.groups.tolist())),
         advice=advice,
-        picture=as_png(picture),
+        picture=picture,
         header=HEADER,
         rows=_cells(found),
         left_out=left_out,

@@ -25,7 +25,7 @@ def plot_probe(found: Measurement) -> Figure:
             Input("both", PARTS, count) for count in WINDOWS
         ],
     }
-    figure = Figure(figsize=(8.5, 5), layout="constrained")
+    figure = Figure(figsize=(7.8, 4.7), layout="constrained")
     axes = figure.subplots()
     for number, (label, inputs) in enumerate(curves.items()):
         values = np.array([found.estimates[each].value for each in inputs])
@@ -49,7 +49,7 @@ def _scale(axes: Axes, found: Measurement) -> None:
     axes.set_xticks(ticks, names)
     axes.grid(alpha=0.3)
     axes.set(
-        xlabel="pixels that the network sees (below: of the whole image, its sides divided)",
+        xlabel="pixels kept (in brackets: what the whole image's sides are divided by)",
         ylabel="area under the ROC curve",
         title=f"What frozen features tell of images of {height}x{width} (bars: 95% intervals)",
     )
