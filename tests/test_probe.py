@@ -89,10 +89,9 @@ def rows_of(output):
 def test_detail_is_found_where_it_is_and_missed_where_it_is_shrunk_away(probed):
     rows = rows_of(probed)
     assert rows[FULL]["roc_auc"] > 0.95
-    assert rows["windows", None, 16]["roc_auc"] > 0.95
-    assert rows["both", 4, 16]["roc_auc"] > 0.95
-    assert rows["whole", 2, 0]["interval"][0] < 0.6
-    assert rows["whole", 4, 0]["interval"][0] < 0.6
+    assert rows["windows", None, 16]["interval"][0] > 0.7
+    assert rows["whole", 2, 0]["roc_auc"] < 0.7
+    assert rows["whole", 4, 0]["roc_auc"] < 0.7
     assert rows["both", 4, 16]["gain_of_windows_interval"][0] > 0.1
 
 

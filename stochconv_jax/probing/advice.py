@@ -44,8 +44,7 @@ def sufficient(found: Measurement) -> Input:
     enough = FULL
     for factor in SHRUNK_BY[1:]:
         candidate = Input("whole", factor, 0)
-        larger = [Input("whole", each, 0) for each in SHRUNK_BY if each < factor]
-        if any(_better(found, each, candidate) for each in larger):
+        if any(_better(found, each, candidate) for each in _larger(candidate)):
             break
         enough = candidate
     return enough
@@ -59,11 +58,11 @@ def _ordinary_will_do(found: Measurement, enough: Input) -> str:
             f"Detail matters here: shrunk by 2, {loss} of ROC AUC is lost, and windows at full "
             f"detail do not bring it back; train an ordinary network on images of {size}."
         )
-    loss = found.difference(FULL, enough)
-    if loss.high > MARGIN:
+    most = max(found.difference(each, enough).high for each in _larger(enough))
+    if most > MARGIN:
         return (
             f"Shrunk by {enough.shrunk_by} nothing is lost that shows here, though these images "
-            f"cannot rule out that up to {loss.high:.3f} of ROC AUC is: begin with an ordinary "
+            f"cannot rule out that up to {most:.3f} of ROC AUC is: begin with an ordinary "
             f"network on images of {size}."
         )
     return (
@@ -120,6 +119,10 @@ def _command(found: Measurement, data: str) -> str:
         f"--config.eval.placement=even --config.eval.samples={DRAWS}, and where the images and the "
         "run are."
     )
+
+
+def _larger(whole: Input) -> list[Input]:
+    return [Input("whole", each, 0) for each in SHRUNK_BY if each < (whole.shrunk_by or 1)]
 
 
 def _better(found: Measurement, one: Input, other: Input) -> bool:

@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if output.exists() and not output.is_dir():
             raise InputError(f"--output {output} is a file; name a directory")
         photographs = _photographs(options)
+        keep_compiled(output / ".compiled")
         network = load_pretrained(options.weights)
         with reserved(output):
-            keep_compiled(output / ".compiled")
             found = _images(options, photographs, output)
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
