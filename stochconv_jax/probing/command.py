@@ -47,12 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
             advice = advise(measurement, options.verb)
-            picture = as_png(plot_probe(measurement))
+            rows = measurement.rows()
+            picture = as_png(plot_probe(rows, measurement.size))
             page = write_page(measurement, advice, picture, found.left_out, options.weights)
             atomic_write(output / "probe.png", base64.b64decode(picture))
-            rows = json.dumps(without_nan(measurement.rows()), indent=2)
+            text = json.dumps(without_nan(rows), indent=2)
             atomic_write(output / "probe.html", page)
-            atomic_write(output / "probe.json", rows + "\n")
+            atomic_write(output / "probe.json", text + "\n")
     print(results_table(measurement), *advice, output / "probe.html", sep="\n\n")
 
 
