@@ -1,14 +1,18 @@
-"""Draws docs/results/*.png from the comparisons that are kept beside them.
+"""Draws docs/results/*.png from the comparisons and probes that are kept beside them.
 
 python docs/results.py
 """
 
 import json
 import pathlib
+from typing import Any
 
 from stochconv_jax.evidence.comparison_plots import plot_differences, plot_draws, plot_values
+from stochconv_jax.probing.plot import plot_probe
 
 KEPT = pathlib.Path(__file__).with_name("results")
+# (height, width) of the images that were probed.
+PROBED = {"probe_polyu": (256, 256)}
 
 
 def main() -> None:
@@ -24,9 +28,11 @@ def main() -> None:
         figure, rows = next(iter(comparison["differences"].items()))
         picture = plot_differences(rows, figure, comparison["reference"])
         picture.savefig(KEPT / f"{name}.png", dpi=90)
+    for name, size in PROBED.items():
+        plot_probe(_read(name), size).savefig(KEPT / f"{name}.png", dpi=90)
 
 
-def _read(name: str) -> dict:
+def _read(name: str) -> Any:
     return json.loads((KEPT / f"{name}.json").read_text())
 
 

@@ -7,6 +7,7 @@ from stochconv_jax import __version__
 
 VERBS = {
     "prepare": "make images one size, and splits without leaks",
+    "probe": "ask whether detail matters on your images, before any training",
     "import_weights": "show what a file of weights holds, and import it",
     "train": "train a network, or go on with its training",
     "eval": "judge a run on labelled images, with intervals and a report",

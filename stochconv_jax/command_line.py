@@ -1,5 +1,6 @@
 """What the commands share: flags, and mistakes told in one sentence."""
 
+import argparse
 import contextlib
 import errno
 import os
@@ -70,6 +71,14 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
         print(f"\ninterrupted{after_interrupt}", file=sys.stderr, flush=True)
         # Leaving in the ordinary way would tear the device down under threads that still use it.
         os._exit(130)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Returns the (height, width) of SIDE or HEIGHTxWIDTH, for `argparse`."""
+    sides = [int(side) for side in text.split("x")]
+    if len(sides) > 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither SIDE nor HEIGHTxWIDTH")
+    return sides[0], sides[-1]
 
 
 def read_flags(arguments: list[str]) -> tuple[ConfigDict, str]:

@@ -24,6 +24,7 @@ class Purpose(enum.IntEnum):
     VALIDATION = 5
     EVALUATION = 6
     RESAMPLING = 7
+    PROBING = 8
 
 
 def run_key(seed: int, purpose: Purpose) -> jax.Array:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stochconv_jax.atomic_write import atomic_write
-from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
+from stochconv_jax.command_line import image_size, mistakes_in_a_sentence, read_flags
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import order_classes
 from stochconv_jax.data.dataset.splits import Drawing
@@ -177,8 +177,10 @@ def _add_framing(
 ) -> None:
     said = "default: --size, so that nothing is enlarged" if minimum is None else "default: 1000"
     add, large = parser.add_argument, "crop images that are larger on both sides; 0 for none"
-    add("--size", type=_size, default=(1024, 1024), help="SIDE or HEIGHTxWIDTH to resize to")
-    add("--minimum-size", type=_size, default=minimum, help=f"leave out smaller images; {said}")
+    add("--size", type=image_size, default=(1024, 1024), help="SIDE or HEIGHTxWIDTH to resize to")
+    add(
+        "--minimum-size", type=image_size, default=minimum, help=f"leave out smaller images; {said}"
+    )
     add("--crop-above", type=int, default=crop_above, help=f"{large} (%(default)s)")
     add("--crop-to", type=int, default=crop_to, help="side of the square then kept (%(default)s)")
 
@@ -215,10 +217,3 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="show the summary and write nothing")
     add("--beam-runner", default="", help="run on Apache Beam, such as DirectRunner")
     add("--beam-options", default="", help="for it, such as project=mine,region=europe-west4")
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = [int(side) for side in text.split("x")]
-    if len(sides) > 2 or min(sides) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither SIDE nor HEIGHTxWIDTH")
-    return sides[0], sides[-1]

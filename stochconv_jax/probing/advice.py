@@ -1,0 +1,138 @@
+"""What to do about it, in sentences that say no more than the intervals do."""
+
+from stochconv_jax.probing.inputs import PARTS, SHRUNK_BY, WINDOWS, Input, shrunk_size
+from stochconv_jax.probing.measurement import FULL, Difference, Measurement
+
+# Of ROC AUC: what may be lost without it being worth a word.
+MARGIN = 0.02
+# Where both branches of a network see equally many pixels: a window has the small image's size.
+SMALL = Input("whole", PARTS, 0)
+DRAWS = max(WINDOWS)
+WITH_WINDOWS = Input("both", PARTS, DRAWS)
+GUESSING = 0.5
+
+
+def advise(found: Measurement, data: str) -> list[str]:
+    """Returns what to do, in a sentence, and then what it rests on, in a few.
+
+    Of an ordinary network the smallest image is advised than which no larger one is shown to be
+    better. Windows are advised where the image shrunk by four is shown to gain by sixteen of them,
+    and beside them the ordinary network that is not shown to do worse, with its cost.
+
+    Args:
+      found: what was measured.
+      data: "folder" or "prepared", as configs call it.
+    """
+    if all(found.interval(each)[0] <= GUESSING for each in found.estimates):
+        return [
+            "Nothing that was looked at tells these classes apart better than guessing does, so "
+            "this says nothing of whether detail matters: bring more images, or train and compare."
+        ]
+    enough = sufficient(found)
+    gain = found.difference(WITH_WINDOWS, SMALL)
+    # Where the image has to be larger than the branches of a network with windows would see it.
+    wanted = gain.low > 0 and (enough.shrunk_by or 1) < PARTS
+    if wanted or _better(found, WITH_WINDOWS, enough):
+        first = [_try_windows(found, enough, gain), _command(found, data)]
+    else:
+        first = [_ordinary_will_do(found, enough)]
+    return [*first, *_evidence(found, gain)]
+
+
+def sufficient(found: Measurement) -> Input:
+    """Returns the smallest whole image than which no larger one is shown to be better."""
+    enough = FULL
+    for factor in SHRUNK_BY[1:]:
+        candidate = Input("whole", factor, 0)
+        if any(_better(found, each, candidate) for each in _larger(candidate)):
+            break
+        enough = candidate
+    return enough
+
+
+def _ordinary_will_do(found: Measurement, enough: Input) -> str:
+    size = _size_of(found, enough)
+    if enough == FULL:
+        loss = found.difference(FULL, Input("whole", 2, 0))
+        return (
+            f"Detail matters here: shrunk by 2, {loss} of ROC AUC is lost, and windows at full "
+            f"detail do not bring it back; train an ordinary network on images of {size}."
+        )
+    most = max(found.difference(each, enough).high for each in _larger(enough))
+    if most > MARGIN:
+        return (
+            f"Shrunk by {enough.shrunk_by} nothing is lost that shows here, though these images "
+            f"cannot rule out that up to {most:.3f} of ROC AUC is: begin with an ordinary "
+            f"network on images of {size}."
+        )
+    return (
+        f"Shrunk by {enough.shrunk_by} nothing is lost that shows here: an ordinary network on "
+        f"images of {size} will do."
+    )
+
+
+def _try_windows(found: Measurement, enough: Input, gain: Difference) -> str:
+    start = (
+        f"Windows at full detail bring {gain} of ROC AUC where the image is shrunk by {PARTS}: "
+        "try a network with them"
+    )
+    rival = next((each for each in (enough, FULL) if not _better(found, WITH_WINDOWS, each)), None)
+    if rival is None:
+        lead = found.difference(WITH_WINDOWS, FULL)
+        return (
+            f"{start}; even over an ordinary network at full size, which sees as many pixels, they "
+            f"have {lead}."
+        )
+    behind = found.difference(rival, WITH_WINDOWS)
+    does = "better" if behind.low > 0 else "as well, as far as these images can tell"
+    return (
+        f"{start}, or an ordinary network on images of {_size_of(found, rival)}, which does {does} "
+        f"({behind}), and costs {_times(found, rival)} times as much as one on the image shrunk by "
+        f"{PARTS}, where windows cost 2 times as much in training and "
+        f"{_times(found, WITH_WINDOWS)} times with all {DRAWS} draws."
+    )
+
+
+def _evidence(found: Measurement, gain: Difference) -> list[str]:
+    """Returns what was found of shrinking and of windows, whether or not it decided anything."""
+    losses = [
+        f"by {factor}: {found.difference(FULL, Input('whole', factor, 0))}"
+        for factor in SHRUNK_BY[1:]
+    ]
+    told = "" if gain.low > 0 or gain.high < 0 else "; these images cannot tell it from nothing"
+    return [
+        f"What full size is ahead of the image shrunk {', '.join(losses)}.",
+        f"What {DRAWS} windows add to the image shrunk by {PARTS}: {gain}{told}. What both "
+        "together are ahead of the whole image at full size, which costs no more: "
+        f"{found.difference(WITH_WINDOWS, FULL)}.",
+    ]
+
+
+def _command(found: Measurement, data: str) -> str:
+    height, width = found.size
+    low_height, low_width = shrunk_size(found.size, PARTS)
+    return (
+        f"With windows: python train.py --config=configs/finetune.py:{data} "
+        "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
+        f'--config.data.high_size="({height},{width})" '
+        f'--config.data.low_size="({low_height},{low_width})" '
+        f"--config.eval.placement=even --config.eval.samples={DRAWS}, and where the images and the "
+        "run are."
+    )
+
+
+def _larger(whole: Input) -> list[Input]:
+    return [Input("whole", each, 0) for each in SHRUNK_BY if each < (whole.shrunk_by or 1)]
+
+
+def _better(found: Measurement, one: Input, other: Input) -> bool:
+    return found.difference(one, other).low > 0
+
+
+def _size_of(found: Measurement, whole: Input) -> str:
+    height, width = shrunk_size(found.size, whole.shrunk_by or 1)
+    return f"{height}x{width}"
+
+
+def _times(found: Measurement, looked_at: Input) -> str:
+    return f"{looked_at.pixels(found.size) / SMALL.pixels(found.size):.3g}"
