@@ -7,33 +7,47 @@ import json
 import pathlib
 from typing import Any
 
-from stochconv_jax.evidence.comparison_plots import plot_differences, plot_draws, plot_values
+from stochconv_jax.evidence.comparison_plots import (
+    plot_costs,
+    plot_differences,
+    plot_draws,
+    plot_values,
+)
 from stochconv_jax.probing.plot import plot_probe
 
 KEPT = pathlib.Path(__file__).with_name("results")
+VALUES = ("quick", "paper")
+DRAWS = ("quick", "placement")
+DIFFERENCES = ("ham10000", "retinas")
+COSTS = ("livec", "polyu", "polyu_placements", "livec_placements")
 # (height, width) of the images that were probed.
-PROBED = {"probe_polyu": (256, 256)}
+PROBED = {"polyu": (256, 256), "livec": (288, 288), "retinas": (576, 896)}
 
 
 def main() -> None:
-    """Writes each study's picture: its models' figures, or where they lie close, differences."""
-    for name in ("quick", "paper"):
+    """Writes each study's picture: its models' figures, their differences, or what they cost."""
+    for name in VALUES:
         comparison = _read(name)
         figure = next(iter(comparison["differences"]))
-        plot_values(comparison["models"], figure).savefig(KEPT / f"{name}.png", dpi=90)
-    draws = plot_draws(_read("quick")["models"])
-    draws.savefig(KEPT / "quick_draws.png", dpi=90)
-    for name in ("ham10000", "retinas"):
+        _save(plot_values(comparison["models"], figure), name)
+    for name in DRAWS:
+        _save(plot_draws(_read(name)["models"]), f"{name}_draws")
+    for name in DIFFERENCES:
         comparison = _read(name)
         figure, rows = next(iter(comparison["differences"].items()))
-        picture = plot_differences(rows, figure, comparison["reference"])
-        picture.savefig(KEPT / f"{name}.png", dpi=90)
+        _save(plot_differences(rows, figure, comparison["reference"]), name)
+    for name in COSTS:
+        _save(plot_costs(_read(name)["models"]), f"{name}_costs")
     for name, size in PROBED.items():
-        plot_probe(_read(name), size).savefig(KEPT / f"{name}.png", dpi=90)
+        _save(plot_probe(_read(f"probes/{name}"), size), f"probes/{name}")
 
 
 def _read(name: str) -> Any:
     return json.loads((KEPT / f"{name}.json").read_text())
+
+
+def _save(picture: Any, name: str) -> None:
+    picture.savefig(KEPT / f"{name}.png", dpi=90)
 
 
 if __name__ == "__main__":
