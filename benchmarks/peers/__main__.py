@@ -6,6 +6,7 @@ python -m benchmarks.peers --published --mnist DIR    the published sizes; for a
 
 import argparse
 import dataclasses
+import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ SCENE_SEEDS = {"train": 1, "test": 2}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains, prints a table, and keeps it with a picture."""
+    """Trains, prints a table, and keeps it with a picture, after each method.
+
+    The rows of other methods that were measured in the same setting stay.
+    """
     options = _options(arguments)
     setting = PUBLISHED if options.published else QUICK
     given = {name: getattr(options, name) for name in OVERRIDES}
@@ -40,16 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if setting.train < setting.batch:
         raise InputError(f"--train is {setting.train}; use at least {setting.batch}, a batch")
     train, test = (_scenes(setting, split, options.mnist) for split in ("train", "test"))
-    rows = []
+    words = _words(setting, options)
+    device = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
+    kept = options.results / device / "peers.json"
     for name in options.methods:
         found = [run(METHODS[name], setting, train, test, seed) for seed in range(options.seeds)]
-        rows.append(_row(name, found))
-        print(f"{name}: {rows[-1]['accuracy %']:.1f}%", flush=True)
-    words = _words(setting, options)
-    report("peers", words, rows, options.results)
-    device = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
-    title = words.split("; ")[0]
-    plot_accuracy(rows, title).savefig(options.results / device / "peers.png", dpi=90)
+        rows = _kept_rows(kept, words) | {name: _row(name, found)}
+        in_order = [rows[each] for each in METHODS if each in rows]
+        report("peers", words, in_order, options.results)
+        picture = plot_accuracy(in_order, words.replace("; ", ";\n"))
+        picture.savefig(kept.with_suffix(".png"), dpi=90)
+
+
+def _kept_rows(path: pathlib.Path, setting: str) -> dict[str, dict[str, Any]]:
+    """Returns what was measured of other methods in the same setting, by their names."""
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text())
+    return {row["method"]: row for row in content["rows"]} if content["setting"] == setting else {}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -93,7 +105,7 @@ def _row(name: str, found: Sequence[Outcome]) -> dict[str, Any]:
         "GFLOPs an image": found[0].gigaflops,
         "step MB": found[0].megabytes,
         "parameters": found[0].parameters,
-        "training s": float(np.mean([outcome.seconds for outcome in found])),
+        "training CPU s": float(np.mean([outcome.seconds for outcome in found])),
     }
 
 

@@ -68,13 +68,15 @@ class Setting:
 PUBLISHED = Setting()
 # Digits as scikit-learn ships them, 8 pixels wide, and everything else in proportion.
 QUICK = Setting(
-    canvas=112,
+    canvas=56,
     digit=8,
-    strokes=6,
-    epochs=6,
+    strokes=2,
+    train=2000,
+    epochs=16,
     patch=14,
-    memory=8,
-    iteration=14,
+    patches=4,
+    memory=4,
+    iteration=6,
     widths=(8, 16, 32),
     blocks=1,
 )
