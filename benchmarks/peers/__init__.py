@@ -11,5 +11,5 @@ The protocol, written before the runs that are kept:
   nothing of theirs is tuned. Ours look at as many windows, as large, as attention sampling does.
 - Every method is trained once for each seed and tested once, after the last step, with one draw.
   No epoch is chosen. Intervals are Wilson's 95% over the test images, of the mean over seeds.
-- GFLOPs are XLA's count for one image, memory is XLA's plan of a training step with its batch.
+- MFLOPs are XLA's count for one image, memory is XLA's plan of a training step with its batch.
 """

@@ -102,7 +102,7 @@ def _row(name: str, found: Sequence[Outcome]) -> dict[str, Any]:
         "to %": 100 * float(interval.high),
         "each seed %": ", ".join(f"{value:.1f}" for value in each),
         "training loss": float(np.mean([outcome.losses[-1] for outcome in found])),
-        "GFLOPs an image": found[0].gigaflops,
+        "MFLOPs an image": found[0].megaflops,
         "step MB": found[0].megabytes,
         "parameters": found[0].parameters,
         "training CPU s": float(np.mean([outcome.seconds for outcome in found])),

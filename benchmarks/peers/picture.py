@@ -9,7 +9,7 @@ from stochconv_jax.evaluation.plots import COLOURS
 
 MARKERS = "osD^vP*X"
 COSTS = {
-    "GFLOPs an image": "GFLOPs to classify an image",
+    "MFLOPs an image": "MFLOPs to classify an image",
     "step MB": "memory of a training step, MB",
 }
 CHANCE = 10

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
       losses: the mean of each epoch, in nats.
       seconds: that one core would have been busy with training, compilation included.
       parameters: their number.
-      gigaflops: of classifying one image, by XLA's count.
+      megaflops: of classifying one image, by XLA's count.
       megabytes: that a step of training holds at once, by XLA's plan.
     """
 
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
     losses: list[float]
     seconds: float
     parameters: int
-    gigaflops: float
+    megaflops: float
     megabytes: float
 
 
@@ -50,7 +50,7 @@ def run(method: Method, setting: Setting, train: Scenes, test: Scenes, seed: int
     optimizer = method.optimizer(setting.steps)
     state = (parameters, statistics, optimizer.init(parameters))
     low, key = method.low(setting), run_key(seed, Purpose.TRAINING)
-    step = _make_step(method, graph, optimizer)
+    step = make_step(method, graph, optimizer)
     compiled = step.lower(state, train.batch(np.arange(setting.batch), low), key, 0).compile()
     losses: list[jax.Array] = []
     progress = tqdm(_order(setting, seed), total=setting.steps, desc="training", leave=False)
@@ -69,7 +69,7 @@ def run(method: Method, setting: Setting, train: Scenes, test: Scenes, seed: int
         epochs.tolist(),
         seconds,
         sum(leaf.size for leaf in jax.tree.leaves(parameters)),
-        one.cost_analysis()["flops"] / 1e9,
+        one.cost_analysis()["flops"] / 1e6,
         (memory.temp_size_in_bytes + memory.argument_size_in_bytes) / 1e6,
     )
 
@@ -82,7 +82,12 @@ def _order(setting: Setting, seed: int) -> Any:
         yield from order[: steps * setting.batch].reshape(steps, setting.batch)
 
 
-def _make_step(method: Method, graph: Any, optimizer: optax.GradientTransformation) -> Any:
+def make_step(method: Method, graph: Any, optimizer: optax.GradientTransformation) -> Any:
+    """Compiles ((parameters, statistics, optimizer's state), batch, key, number) -> (state, loss).
+
+    The loss is the cross-entropy in nats, without the method's penalty.
+    """
+
     @jax.jit
     def step(state: Any, batch: Batch, key: jax.Array, number: int) -> tuple[Any, jax.Array]:
         parameters, statistics, optimizer_state = state
