@@ -157,18 +157,18 @@ def selection(heads, iteration):
     return make()
 
 
-@pytest.mark.parametrize("iteration", [1, 4, 22])
+@pytest.mark.parametrize("iteration", [4, 7, 13])
 def test_patch_selection_keeps_the_best_of_all_patches(iteration):
-    images = jnp.array(scenes(count=2).batch(np.arange(2), 34)["image_high"][:, :40, :40])
+    images = jnp.array(scenes(count=2).batch(np.arange(2), 34)["image_high"][:, :32, :32])
     patches = grid(images, 8)
-    np.testing.assert_array_equal(patches[1, 7], images[1, 8:16, 16:24])
+    np.testing.assert_array_equal(patches[1, 6], images[1, 8:16, 16:24])
     model = selection(1, iteration)
 
     @nnx.jit
     def both(model, patches):
-        embedded = model.embed(patches, False) + model.positions(25)
+        embedded = model.embed(patches, False) + model.positions(16)
         best = jax.lax.top_k(model.pooling.scores(embedded), 3)[1]
-        return best, model.select(patches, jax.random.permutation(jax.random.key(1), 25))
+        return best, model.select(patches, jax.random.permutation(jax.random.key(1), 16))
 
     best, found = both(model, patches)
     np.testing.assert_array_equal(np.sort(found), np.sort(best))
