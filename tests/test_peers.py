@@ -213,7 +213,7 @@ def stripes(rng, canvas, low):
     return {"image_low": small, "image_high": images, "label": labels, "index": index}
 
 
-@pytest.mark.parametrize(("name", "steps"), [("attention sampling", 300), ("patch selection", 100)])
+@pytest.mark.parametrize(("name", "steps"), [("attention sampling", 300), ("patch selection", 150)])
 def test_a_peers_method_learns_where_there_is_one_thing_to_see(name, steps):
     method, setting = METHODS[name], dataclasses.replace(QUICK, canvas=28, memory=2, iteration=1)
     model = nnx.jit(lambda: method.make(setting, nnx.Rngs(jax.random.key(0, impl="rbg"))))()

@@ -41,6 +41,8 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], setting: str) -> Figure:
         axes.axhline(CHANCE, c="grey", ls=":", label="guessing")
         axes.set(xscale="log", xlabel=label, ylim=(0, 100))
         axes.grid(alpha=0.3)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
     panels[0].set(ylabel="test accuracy, %")
     figure.suptitle(setting, fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()
