@@ -248,6 +248,7 @@ def test_mistakes_are_told(tmp_path):
         (["--canvas", "60"], "no multiple of 14"),
         (["--canvas", "28"], "too small"),
         (["--train", "3"], "use at least 16"),
+        (["--seeds", "0"], "use at least 1"),
         (["--mnist", str(tmp_path)], "missing"),
     ):
         with pytest.raises(InputError, match=message):
