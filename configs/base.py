@@ -97,7 +97,7 @@ def _model() -> ConfigDict:
     # pixels; (0, 0) for data.low_size; another one asks for the join "head"
     model.per_image = True  # False draws the windows once per batch, as published
     model.axes = "independent"  # or diagonal, as published
-    model.placement = "independent"  # or even: spread over the image together; or guided
+    model.placement = "even"  # over the image together; or independent, the paper's; or guided
     model.pooled_draws = 1  # of windows in a pass, their features pooled before the classifier
     model.draw_pooling = "mean"  # or attention
     model.dropout_rate = 0.3  # before the dense layer, in [0, 1)

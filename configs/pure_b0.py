@@ -14,4 +14,5 @@ def get_config(data: str = "synthetic") -> ConfigDict:
     """Returns the config for "synthetic" or "folder" data, locked."""
     config = base.get_config(data)
     config.model.branches = ("stochastic",)
+    config.model.placement = "independent"
     return config.lock()

@@ -14,5 +14,6 @@ def get_config(data: str = "synthetic") -> ConfigDict:
     """Returns the config for "synthetic" or "folder" data, locked."""
     config = base.get_config(data)
     config.model.branches = ("global", "stochastic")
+    config.model.placement = "independent"
     config.model.join = "3"
     return config.lock()

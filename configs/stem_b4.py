@@ -15,6 +15,7 @@ def get_config(data: str = "synthetic") -> ConfigDict:
     config = base.get_config(data)
     config.model.backbone = "efficientnet_b4"
     config.model.branches = ("global", "stochastic")
+    config.model.placement = "independent"
     config.model.join = "stem"
     config.data.low_size = (380, 380)
     return config.lock()

@@ -24,6 +24,8 @@ def read_config(directory: pathlib.Path) -> ConfigDict:
     if not path.is_file():
         raise InputError(f"{directory} is not the directory of a run; train with train.py first")
     config = ConfigDict(_with_tuples(read_json(path)))
+    if "model" in config and "placement" not in config.model:
+        config.model.placement = "independent"  # as all windows were when there was no such field
     _add_missing(config, base.get_config())
     return config.lock()
 

@@ -126,13 +126,17 @@ ATTENTION_SAMPLING = Method(
     published_adam,
     penalty=lambda model, batch: ENTROPY_WEIGHT * model.negative_entropy(batch["image_low"]),
 )
+PATCH_SELECTION = Method(patch_selection, published_adamw)
+GUIDED = Method(several_draws("guided"), published_adamw)
 METHODS = {
     "attention sampling": ATTENTION_SAMPLING,
-    # It is slow to start and cheap, and was published with more than three times the epochs.
+    # The peers' methods are slow to start, and were published with many more steps.
     "attention sampling, 5 times the epochs": ATTENTION_SAMPLING._replace(times=5),
-    "patch selection": Method(patch_selection, published_adamw),
+    "patch selection": PATCH_SELECTION,
+    "patch selection, 5 times the epochs": PATCH_SELECTION._replace(times=5),
     "ours, even windows": Method(several_draws("even"), published_adamw),
-    "ours, guided windows": Method(several_draws("guided"), published_adamw),
+    "ours, guided windows": GUIDED,
+    "ours, guided windows, 5 times the epochs": GUIDED._replace(times=5),
     "ours, a window per kernel": Method(papers_layer, published_adamw),
     "plain, small image": Method(plain, published_adamw),
     "plain, whole image": Method(plain, published_adamw, low=lambda setting: setting.canvas),

@@ -5,9 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from stochconv_jax.evaluation.plots import COLOURS
+from stochconv_jax.evaluation.plots import COLOURS, MARKERS, mark_logarithms
 
-MARKERS = "osD^vP*X"
 COSTS = {
     "MFLOPs an image": "MFLOPs to classify an image",
     "step MB": "memory of a training step, MB",
@@ -39,10 +38,9 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], setting: str) -> Figure:
                 label=row["method"],
             )
         axes.axhline(CHANCE, c="grey", ls=":", label="guessing")
-        axes.set(xscale="log", xlabel=label, ylim=(0, 100))
+        mark_logarithms(axes)
+        axes.set(xlabel=label, ylim=(0, 100))
         axes.grid(alpha=0.3)
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
     panels[0].set(ylabel="test accuracy, %")
     figure.suptitle(setting, fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()

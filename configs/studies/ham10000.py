@@ -24,6 +24,7 @@ def get_config() -> ConfigDict:
     config.data.low_size = (36, 48)
     config.model.backbone = "efficientnet_tiny"
     config.model.batch_norm_momentum = 0.95
+    config.model.placement = "independent"
     config.train.epochs = 12
     config.train.constant_epochs = 7
     config.train.decay_per_epoch = 0.7

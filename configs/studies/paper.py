@@ -22,16 +22,17 @@ def get_config(data: str = "isic") -> ConfigDict:
     config.eval.samples = 16
     # The paper's own figure, the best epoch on validation, is compared beside it.
     config.eval.checkpoint = "latest"
+    both = {"branches": TWO_BRANCHES, "placement": "independent"}
     b4 = {"backbone": "efficientnet_b4"}
     larger = {"low_size": (380, 380)}
     models: dict[str, dict] = {
         "b0": {},
         "b0_stem64": {"model": {"stem_features": 64}},
-        "stem_b0": {"model": {"branches": TWO_BRANCHES, "join": "stem"}},
-        "skip_b0": {"model": {"branches": TWO_BRANCHES, "join": "3"}},
+        "stem_b0": {"model": {**both, "join": "stem"}},
+        "skip_b0": {"model": {**both, "join": "3"}},
         "two_ordinary": {"model": {"branches": ("global", "global")}},
-        "split_b0": {"model": {"branches": TWO_BRANCHES}},
+        "split_b0": {"model": both},
         "b4": {"model": b4, "data": larger},
-        "stem_b4": {"model": {**b4, "branches": TWO_BRANCHES, "join": "stem"}, "data": larger},
+        "stem_b4": {"model": {**b4, **both, "join": "stem"}, "data": larger},
     }
     return make_study(config, models, seeds=(0, 1, 2, 3, 4))

@@ -40,6 +40,7 @@ def _from_scratch() -> ConfigDict:
     config.data.low_size = (112, 112)
     config.model.backbone = "efficientnet_tiny"
     config.model.batch_norm_momentum = 0.95
+    config.model.placement = "independent"
     config.train.epochs = 15
     config.train.constant_epochs = 9
     config.train.decay_per_epoch = 0.7

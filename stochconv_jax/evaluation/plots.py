@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy import stats
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -16,11 +16,20 @@ from stochconv_jax.evaluation.metrics import calibration_bins
 # Okabe and Ito's colours, which stay apart for colour-blind readers; dashes tell them apart too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+MARKERS = "oDs^vPX<>*"
 
 
 def style(number: int) -> dict[str, Any]:
     """Returns the colour and dashes of the curve of this number."""
     return {"color": COLOURS[number % len(COLOURS)], "ls": DASHES[number % len(DASHES)]}
+
+
+def mark_logarithms(axes: Axes) -> None:
+    """Makes the horizontal axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> Figure:

@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from stochconv_jax.evaluation.plots import COLOURS, style
+from stochconv_jax.evaluation.plots import COLOURS, MARKERS, mark_logarithms, style
 from stochconv_jax.evidence.runs import RunRecord
 
 COLUMNS = 4
-MARKERS = "oDs^vPX"
 SPLITS = ("train", "val")
 TITLES = {
     "roc_auc": "area under the ROC curve",
@@ -114,10 +113,7 @@ def plot_costs(models: Mapping[str, Any]) -> Figure | None:
         if len(points) > 1:
             label = f"{points[-1]['draws']} draws"
             axes.annotate(label, (x[-1], y[-1]), (6, 6), textcoords="offset points", fontsize=9)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    mark_logarithms(axes)
     axes.set(xlabel="billions of operations per predicted image", ylabel=title("roc_auc"))
     axes.grid(alpha=0.3, which="both")
     _legend(axes)

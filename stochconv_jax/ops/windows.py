@@ -99,7 +99,9 @@ def check_placement(placement: str, axes: str) -> None:
     if placement not in PLACEMENTS:
         raise ValueError(f"placement is {placement!r}; use one of {', '.join(PLACEMENTS)}")
     if placement == "even" and axes != "independent":
-        raise ValueError(f"even windows have independent axes; axes is {axes!r}")
+        raise ValueError(
+            f"even windows have independent axes and axes is {axes!r}; use placement 'independent'"
+        )
 
 
 def _independent_corners(

@@ -116,7 +116,7 @@ def _command(found: Measurement, data: str) -> str:
         "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
         f'--config.data.high_size="({height},{width})" '
         f'--config.data.low_size="({low_height},{low_width})" '
-        f"--config.eval.placement=even --config.eval.samples={DRAWS}, and where the images and the "
+        f"--config.eval.samples={DRAWS}, and where the images and the "
         "run are."
     )
 
