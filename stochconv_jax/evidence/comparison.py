@@ -120,15 +120,8 @@ def _make_model(name: str, runs: list[RunRecord], groups: np.ndarray) -> Model:
 
 
 def _within_folds(runs: Sequence[RunRecord], pooled: Judged, groups: np.ndarray) -> Estimate:
-    """The mean over folds of their own areas: no network is ranked against another's scores."""
-    found = []
-    for run in runs:
-        own = np.isin(pooled.ids, run.judged.ids if run.judged else ())
-        area = estimate.roc_auc(pooled.labels[own], pooled.scores[own], groups[own])
-        influence = np.zeros(len(own))
-        influence[own] = area.influence
-        found.append(Estimate(area.value, influence))
-    return estimate.mean(found)
+    folds = [np.isin(pooled.ids, run.judged.ids if run.judged else ()) for run in runs]
+    return estimate.roc_auc_within_folds(pooled.labels, pooled.scores, groups, folds)
 
 
 def _metrics(classes: Sequence[str]) -> dict[str, Metric]:

@@ -49,7 +49,12 @@ def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -
 
 def content_index(encoded: bytes) -> int:
     """Returns an index in [0, 2**31) from a file's content."""
-    return int.from_bytes(hashlib.sha256(encoded).digest()[:4]) >> 1
+    return index_of_digest(hashlib.sha256(encoded).hexdigest())
+
+
+def index_of_digest(digest: str) -> int:
+    """Returns the `content_index` of a file from the hexadecimal SHA-256 of its content."""
+    return int(digest[:8], 16) >> 1
 
 
 def photograph_batches(

@@ -1,5 +1,8 @@
 """What to do about it, in sentences that say no more than the intervals do."""
 
+import shlex
+from collections.abc import Mapping
+
 from stochconv_jax.probing.inputs import PARTS, SHRUNK_BY, WINDOWS, Input, shrunk_size
 from stochconv_jax.probing.measurement import FULL, Difference, Measurement
 
@@ -12,30 +15,36 @@ WITH_WINDOWS = Input("both", PARTS, DRAWS)
 GUESSING = 0.5
 
 
-def advise(found: Measurement, data: str) -> list[str]:
+def advise(
+    found: Measurement,
+    data: str,
+    fields: Mapping[str, str] | None = None,
+    larger: tuple[int, int] | None = None,
+) -> list[str]:
     """Returns what to do, in a sentence, and then what it rests on, in a few.
 
-    Of an ordinary network the smallest image is advised than which no larger one is shown to be
-    better. Windows are advised where the image shrunk by four is shown to gain by sixteen of them,
-    and beside them the ordinary network that is not shown to do worse, with its cost.
+    Windows are advised where the image shrunk by four is shown to gain by sixteen of them, and
+    nowhere else; beside them stands, with its cost, an ordinary network on the smallest whole image
+    that both together are not shown to beat. Otherwise an ordinary network is advised, on the
+    smallest image than which no larger one is shown to be better.
 
     Args:
       found: what was measured.
       data: "folder" or "prepared", as configs call it.
+      fields: of a config's `data`, other than the defaults, for the command that is advised.
+      larger: the photographs' median (height, width), where full size was chosen below it.
     """
     if all(found.interval(each)[0] <= GUESSING for each in found.estimates):
         return [
             "Nothing that was looked at tells these classes apart better than guessing does, so "
             "this says nothing of whether detail matters: bring more images, or train and compare."
         ]
-    enough = sufficient(found)
     gain = found.difference(WITH_WINDOWS, SMALL)
-    # Where the image has to be larger than the branches of a network with windows would see it.
-    wanted = gain.low > 0 and (enough.shrunk_by or 1) < PARTS
-    if wanted or _better(found, WITH_WINDOWS, enough):
-        first = [_try_windows(found, enough, gain), _command(found, data)]
+    size = [_full_size(found, larger)] if larger else []
+    if gain.low > 0:
+        first = [_try_windows(found, gain), *size, _command(found, data, fields or {})]
     else:
-        first = [_ordinary_will_do(found, enough)]
+        first = [_ordinary_will_do(found, sufficient(found), gain), *size]
     return [*first, *_evidence(found, gain)]
 
 
@@ -50,20 +59,21 @@ def sufficient(found: Measurement) -> Input:
     return enough
 
 
-def _ordinary_will_do(found: Measurement, enough: Input) -> str:
+def _ordinary_will_do(found: Measurement, enough: Input, gain: Difference) -> str:
     size = _size_of(found, enough)
     if enough == FULL:
         loss = found.difference(FULL, Input("whole", 2, 0))
         return (
             f"Detail matters here: shrunk by 2, {loss} of ROC AUC is lost, and windows at full "
-            f"detail do not bring it back; train an ordinary network on images of {size}."
+            f"detail are not shown to bring it back (gain {gain}); train an ordinary network on images of {size}."
         )
-    most = max(found.difference(each, enough).high for each in _larger(enough))
+    others = [*_larger(enough), WITH_WINDOWS]
+    most = max(found.difference(each, enough).high for each in others)
     if most > MARGIN:
         return (
             f"Shrunk by {enough.shrunk_by} nothing is lost that shows here, though these images "
-            f"cannot rule out that up to {most:.3f} of ROC AUC is: begin with an ordinary "
-            f"network on images of {size}."
+            f"cannot rule out that a larger image or windows have up to {most:.3f} more of ROC "
+            f"AUC: begin with an ordinary network on images of {size}."
         )
     return (
         f"Shrunk by {enough.shrunk_by} nothing is lost that shows here: an ordinary network on "
@@ -71,12 +81,13 @@ def _ordinary_will_do(found: Measurement, enough: Input) -> str:
     )
 
 
-def _try_windows(found: Measurement, enough: Input, gain: Difference) -> str:
+def _try_windows(found: Measurement, gain: Difference) -> str:
     start = (
         f"Windows at full detail bring {gain} of ROC AUC where the image is shrunk by {PARTS}: "
         "try a network with them"
     )
-    rival = next((each for each in (enough, FULL) if not _better(found, WITH_WINDOWS, each)), None)
+    smallest_first = [Input("whole", factor, 0) for factor in reversed(SHRUNK_BY)]
+    rival = next((each for each in smallest_first if not _better(found, WITH_WINDOWS, each)), None)
     if rival is None:
         lead = found.difference(WITH_WINDOWS, FULL)
         return (
@@ -108,17 +119,34 @@ def _evidence(found: Measurement, gain: Difference) -> list[str]:
     ]
 
 
-def _command(found: Measurement, data: str) -> str:
+def _full_size(found: Measurement, larger: tuple[int, int]) -> str:
     height, width = found.size
-    low_height, low_width = shrunk_size(found.size, PARTS)
     return (
-        f"With windows: python train.py --config=configs/finetune.py:{data} "
+        f"Full size here is {height}x{width}; the photographs are larger (median "
+        f"{larger[0]}x{larger[1]}): --size looks at more."
+    )
+
+
+def _command(found: Measurement, data: str, fields: Mapping[str, str]) -> str:
+    height, width = _even(found.size)
+    low_height, low_width = _even(shrunk_size(found.size, PARTS))
+    columns = "".join(f"--config.data.{name}={shlex.quote(fields[name])} " for name in fields)
+    return (
+        f"With windows, of EfficientNet-Lite0: python train.py --config=configs/finetune.py:{data} "
         "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
         f'--config.data.high_size="({height},{width})" '
         f'--config.data.low_size="({low_height},{low_width})" '
-        f"--config.eval.samples={DRAWS}, and where the images and the "
-        "run are."
+        # Views that are resampled lose the detail that windows are there for.
+        "--config.data.augment.rotation=0 "
+        '--config.data.augment.crop_area="(1.0,1.0)" '
+        '--config.data.augment.crop_aspect="(1.0,1.0)" '
+        f"{columns}--config.eval.samples={DRAWS}, and where the images and the run are."
     )
+
+
+def _even(size: tuple[int, int]) -> tuple[int, int]:
+    """Returns (height, width) rounded down to even sides, 2 or more, as windows have them."""
+    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
 
 
 def _larger(whole: Input) -> list[Input]:

@@ -10,8 +10,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.keys import Purpose, generator
 
 FOLDS = 5
+# Of each class in a fold, without which its images tell nothing of an area's error.
+LEAST_GROUPS = 2
 # Within the images that are fitted to, to choose the penalty.
 INNER_FOLDS = 3
 # Inverse weights of the penalty on the coefficients of standardised features.
@@ -24,18 +27,18 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 
 def check_groups(labels: np.ndarray, groups: np.ndarray, classes: Sequence[str]) -> None:
-    """Checks that every class stands in as many groups as there are folds.
+    """Checks that every class stands in twice as many groups as there are folds.
 
     Raises:
       InputError: one does not.
     """
     for number, name in enumerate(classes):
         count = len(np.unique(groups[labels == number]))
-        if count < FOLDS:
+        if count < LEAST_GROUPS * FOLDS:
             stands = "one group alone" if count == 1 else f"{count} groups"
             raise InputError(
                 f"the class {name!r} stands in {stands}, which cannot be divided into {FOLDS} "
-                "folds; bring images of it from more groups, or group them by another column"
+                f"folds of {LEAST_GROUPS} or more; bring images of it from more groups, or group them by another column"
             )
 
 
@@ -45,7 +48,8 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) ->
     Raises:
       InputError: a class is missing where it would be fitted to.
     """
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    state = int(generator(seed, Purpose.PROBING, count).integers(1 << 32))
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=state)
     folds = list(splitter.split(labels, labels, groups))
     if any(len(np.unique(labels[fitted])) < len(np.unique(labels)) for fitted, _ in folds):
         raise InputError(
@@ -55,8 +59,34 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) ->
     return folds
 
 
+def telling_folds(
+    labels: np.ndarray, groups: np.ndarray, folds: Sequence[Fold]
+) -> list[np.ndarray]:
+    """Returns the judged rows of those folds in which every class stands in two groups or more.
+
+    Raises:
+      InputError: there is no such fold.
+    """
+    classes = np.unique(labels)
+    telling = []
+    for _, judged in folds:
+        own, of = groups[judged], labels[judged]
+        if all(len(np.unique(own[of == number])) >= LEAST_GROUPS for number in classes):
+            telling.append(judged)
+    if not telling:
+        raise InputError(
+            "the groups cannot be divided so that a fold has every class in two of them; bring "
+            "images of the rarest class from more groups"
+        )
+    return telling
+
+
 def out_of_fold_scores(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    folds: Sequence[Fold],
+    seed: int,
 ) -> np.ndarray:
     """Returns the probabilities of every image by a fit to the groups of other folds.
 
@@ -67,10 +97,11 @@ def out_of_fold_scores(
       features: float [N, D].
       labels: int [N], every class from 0 on.
       groups: int [N].
-      seed: of the draw of the folds.
+      folds: as `draw_folds` returns them.
+      seed: of the draw of the folds within.
 
     Returns:
-      float64 [N, classes].
+      float64 [N, classes]; those of different folds are on different scales.
 
     Raises:
       InputError: the groups cannot be divided.
@@ -78,7 +109,7 @@ def out_of_fold_scores(
     scores = np.empty((len(labels), labels.max() + 1))
     # Problems so small are slower on several threads, and their last bits would depend on them.
     with threadpool_limits(1):
-        for fitted, judged in draw_folds(labels, groups, FOLDS, seed):
+        for fitted, judged in folds:
             known, held_out = _standardised(features[fitted], features[judged])
             strength = _best_strength(known, labels[fitted], groups[fitted], seed)
             scores[judged] = _fit(known, labels[fitted], strength).predict_proba(held_out)

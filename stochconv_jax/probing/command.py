@@ -25,6 +25,15 @@ from stochconv_jax.probing.plot import plot_probe
 from stochconv_jax.runs.compilation_cache import keep_compiled
 
 LISTED = 20
+# A key of JAX holds no more.
+MOST_SEEDS = 1 << 32
+# Of options that fields of a config's `data` share their names and defaults with.
+DEFAULTS = {
+    "table": "labels.csv",
+    "image_column": "image",
+    "label_column": "target",
+    "group_column": "",
+}
 WEIGHTS = "efficientnet_lite0"
 DESCRIPTION = (
     "Asks whether detail matters on your images, before any training: what frozen features of a "
@@ -39,14 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         output = pathlib.Path(options.output)
         if output.exists() and not output.is_dir():
             raise InputError(f"--output {output} is a file; name a directory")
-        photographs = _photographs(options)
+        source = _source(options)
         keep_compiled(output / ".compiled")
         network = load_pretrained(options.weights)
         with reserved(output):
-            found = _images(options, photographs, output)
+            found = (
+                source
+                if isinstance(source, FoundImages)
+                else folder_images(source, options.size, output, options.processes)
+            )
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
-            advice = advise(measurement, options.verb)
+            advice = advise(measurement, options.verb, _fields(options), found.larger)
             rows = measurement.rows()
             picture = as_png(plot_probe(rows, measurement.size))
             page = write_page(measurement, advice, picture, found.left_out, options.weights)
@@ -57,10 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(results_table(measurement), *advice, output / "probe.html", sep="\n\n")
 
 
-def _photographs(options: argparse.Namespace) -> list[Photograph]:
-    """Reads a folder's table, before anything is made."""
+def _source(options: argparse.Namespace) -> FoundImages | list[Photograph]:
+    """Opens prepared images or reads a folder's table, before anything is made."""
+    if not 0 <= options.seed < MOST_SEEDS:
+        raise InputError(f"--seed is {options.seed}; use a number from 0 to {MOST_SEEDS - 1}")
     if options.verb == "prepared":
-        return []
+        return prepared_images(pathlib.Path(options.source), options.label_column)
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
     return read_folder(
@@ -74,12 +89,13 @@ def _photographs(options: argparse.Namespace) -> list[Photograph]:
     )
 
 
-def _images(
-    options: argparse.Namespace, photographs: Sequence[Photograph], output: pathlib.Path
-) -> FoundImages:
-    if options.verb == "prepared":
-        return prepared_images(pathlib.Path(options.source), options.label_column)
-    return folder_images(photographs, options.size, output, options.processes)
+def _fields(options: argparse.Namespace) -> dict[str, str]:
+    """Returns the fields of a config's `data` that options say, apart from their defaults."""
+    return {
+        name: getattr(options, name)
+        for name, default in DEFAULTS.items()
+        if getattr(options, name, default) != default
+    }
 
 
 def _tell_left_out(found: FoundImages) -> None:
@@ -96,10 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     folder = verbs.add_parser("folder", help="any directory with a CSV", allow_abbrev=False)
     add = folder.add_argument
     add("--source", required=True, help="directory of the images")
-    add("--table", default="labels.csv", help="CSV, as given or within --source")
-    add("--image-column", default="image", help="column of file names")
-    add("--label-column", default="target", help="column of classes")
-    add("--group-column", default="", help="column of what must stay in one fold")
+    add("--table", default=DEFAULTS["table"], help="CSV, as given or within --source")
+    add("--image-column", default=DEFAULTS["image_column"], help="column of file names")
+    add("--label-column", default=DEFAULTS["label_column"], help="column of classes")
+    add(
+        "--group-column",
+        default=DEFAULTS["group_column"],
+        help="column of what must stay in one fold",
+    )
     said = (
         "SIDE or HEIGHTxWIDTH of full size; default: the medians of the images, at most 1024x1024"
     )
@@ -110,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     prepared.add_argument("--source", required=True, help="directory of prepared images")
     prepared.add_argument(
-        "--label-column", default="target", help="of the manifest: target, dx or dx7"
+        "--label-column",
+        default=DEFAULTS["label_column"],
+        help="of the manifest: target, dx or dx7",
     )
     for verb in (folder, prepared):
         verb.add_argument("--output", required=True, help="directory to write")

@@ -17,6 +17,7 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.inference.photographs import index_of_digest
 from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models import Context, TwoBranchNetwork
 from stochconv_jax.models.stage_outputs import StageOutputs
@@ -129,8 +130,7 @@ def without_detail(image: np.ndarray, factor: int) -> np.ndarray:
 
 def window_corners(digests: Sequence[str], size: tuple[int, int], seed: int) -> np.ndarray:
     """Returns int32 [B, windows, 2], where an image's even windows lie, by its content alone."""
-    # As `content_index` of the file: the same photograph meets the same windows in any company.
-    indices = jnp.array([int(digest[:8], 16) >> 1 for digest in digests], jnp.int32)
+    indices = jnp.array([index_of_digest(digest) for digest in digests], jnp.int32)
     key = run_key(seed, Purpose.PROBING)
     corners = sample_windows(
         key,

@@ -23,10 +23,18 @@ NO_MINIMUM = (1, 1)
 
 
 class FoundImages(NamedTuple):
-    """Images to look at, and why others are not among them, a sentence each."""
+    """Images to look at.
+
+    Attributes:
+      dataset: of the images, at full size.
+      left_out: why others are not among them, a sentence each.
+      larger: the medians of the photographs' (height, width), where full size was chosen below
+        them; None otherwise.
+    """
 
     dataset: ImageDataset
     left_out: tuple[str, ...]
+    larger: tuple[int, int] | None = None
 
 
 class FramedFiles(Sequence):
@@ -69,7 +77,9 @@ def folder_images(
     examples = [Example(row.id, row.target, row.group, "", {}, row.sha256) for row in plan.kept]
     left_out = [f"{row.id}: {row.reason}" for row in plan.rows if row.kept == "no"]
     dataset = _dataset(FramedFiles(plan.paths, framing), examples, framing)
-    return FoundImages(dataset, tuple(left_out))
+    height, width = median_size(plan)
+    capped = size is None and height * width > MOST_PIXELS
+    return FoundImages(dataset, tuple(left_out), (int(height), int(width)) if capped else None)
 
 
 def prepared_images(directory: pathlib.Path, label_column: str) -> FoundImages:
@@ -88,14 +98,20 @@ def prepared_images(directory: pathlib.Path, label_column: str) -> FoundImages:
     return FoundImages(_dataset(records, examples, framing), ())
 
 
+def median_size(plan: Plan) -> tuple[float, float]:
+    """Returns the median of the heights and that of the widths of a plan's images."""
+    height = float(np.median([int(row.height) for row in plan.kept]))
+    width = float(np.median([int(row.width) for row in plan.kept]))
+    return height, width
+
+
 def typical_size(plan: Plan) -> tuple[int, int]:
     """Returns the (height, width) at which the images of a plan are looked at.
 
-    The median of their heights and of their widths, both scaled down alike where their product is
+    Their `median_size`, both sides scaled down alike where their product is
     beyond 2**20 pixels, and rounded down to multiples of 32, 32 or more.
     """
-    height = float(np.median([int(row.height) for row in plan.kept]))
-    width = float(np.median([int(row.width) for row in plan.kept]))
+    height, width = median_size(plan)
     scale = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
     tall, wide = (max(1, int(side * scale) // MULTIPLE) * MULTIPLE for side in (height, width))
     return tall, wide

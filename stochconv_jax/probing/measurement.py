@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +13,16 @@ from tqdm import tqdm
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.estimate import Estimate, group_numbers, roc_auc
+from stochconv_jax.evaluation.estimate import Estimate, group_numbers, roc_auc_within_folds
 from stochconv_jax.models import TwoBranchNetwork
-from stochconv_jax.probing.classifier import check_groups, out_of_fold_scores
+from stochconv_jax.probing.classifier import (
+    FOLDS,
+    Fold,
+    check_groups,
+    draw_folds,
+    out_of_fold_scores,
+    telling_folds,
+)
 from stochconv_jax.probing.features import Features, image_features
 from stochconv_jax.probing.inputs import INPUTS, Input
 
@@ -41,7 +48,7 @@ class Measurement:
       size: (height, width) of the images at full size.
       classes: their names.
       groups: int [N].
-      estimates: the ROC AUC of each input.
+      estimates: the ROC AUC of each input, the mean within the same folds.
     """
 
     size: tuple[int, int]
@@ -94,11 +101,14 @@ def measure(
       seed: of the windows and of the folds.
 
     Raises:
-      InputError: a class stands in fewer groups than there are folds, or a feature is not finite.
+      InputError: a class stands in too few groups for the folds, or a feature is not finite.
     """
     groups = group_numbers([example.group for example in dataset.examples])
     labels = dataset.labels
     check_groups(labels, groups, dataset.classes)
+    # The same for every input, so that differences are paired.
+    folds = draw_folds(labels, groups, FOLDS, seed)
+    telling = telling_folds(labels, groups, folds)
     features = image_features(dataset, network, directory / "features", seed)
     if not all(np.isfinite(values).all() for values in features.values()):
         raise InputError("the network's features are NaN or infinite; give other weights")
@@ -106,8 +116,8 @@ def measure(
     scores.mkdir(exist_ok=True)
     estimates = {}
     for each in tqdm(INPUTS, "Judging", unit="input", leave=False):
-        found = _kept_scores(_features_of(each, features), labels, groups, seed, scores)
-        estimates[each] = roc_auc(labels, found, groups)
+        found = _kept_scores(_features_of(each, features), labels, groups, folds, seed, scores)
+        estimates[each] = roc_auc_within_folds(labels, found, groups, telling)
     return Measurement(dataset.framing.size, dataset.classes, groups, estimates)
 
 
@@ -124,15 +134,16 @@ def _kept_scores(
     features: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
+    folds: Sequence[Fold],
     seed: int,
     directory: pathlib.Path,
 ) -> np.ndarray:
     digest = hashlib.sha256(repr((features.shape, seed)).encode())
-    for array in (features, labels, groups):
+    for array in (features, labels, groups, *(judged for _, judged in folds)):
         digest.update(np.ascontiguousarray(array).tobytes())
     file = directory / f"{digest.hexdigest()[:32]}.npy"
     if not file.exists():
         buffer = io.BytesIO()
-        np.save(buffer, out_of_fold_scores(features, labels, groups, seed))
+        np.save(buffer, out_of_fold_scores(features, labels, groups, folds, seed))
         atomic_write(file, buffer.getvalue())
     return np.load(file)

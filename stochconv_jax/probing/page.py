@@ -7,7 +7,7 @@ from stochconv_jax.evaluation.page import render_page
 from stochconv_jax.markdown_table import markdown_table
 from stochconv_jax.probing.advice import MARGIN
 from stochconv_jax.probing.classifier import FOLDS, INNER_FOLDS, STRENGTHS
-from stochconv_jax.probing.inputs import Input, window_size
+from stochconv_jax.probing.inputs import FAMILIAR_SIDE, Input, window_size
 from stochconv_jax.probing.measurement import FULL, Measurement
 from stochconv_jax.runs.provenance import provenance
 
@@ -53,6 +53,7 @@ def write_page(
         inner_folds=INNER_FOLDS,
         strengths=STRENGTHS,
         margin=MARGIN,
+        familiar_side=FAMILIAR_SIDE,
         provenance=json.dumps(provenance(), indent=2),
     )
 
