@@ -1,7 +1,9 @@
 """Does detail matter? Images whose classes differ in detail alone, and a tiny network to look."""
 
+import dataclasses
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -9,18 +11,26 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from support import noise_image, write_rows
 
+from stochconv_jax.command_line import read_flags
+from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.preparation.command import main as prepare
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.estimate import Estimate
+from stochconv_jax.evaluation.estimate import Estimate, roc_auc, roc_auc_within_folds
 from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models import BACKBONES, create_model
 from stochconv_jax.models.parameter_names import parameters_by_name
 from stochconv_jax.models.weights.safetensors_file import write_safetensors_file
 from stochconv_jax.ops import sample_windows
+from stochconv_jax.probing import images
 from stochconv_jax.probing.advice import WITH_WINDOWS, advise
-from stochconv_jax.probing.classifier import check_groups, draw_folds, out_of_fold_scores
+from stochconv_jax.probing.classifier import (
+    check_groups,
+    draw_folds,
+    out_of_fold_scores,
+    telling_folds,
+)
 from stochconv_jax.probing.command import main
 from stochconv_jax.probing.features import window_corners, without_detail
 from stochconv_jax.probing.images import folder_images, prepared_images
@@ -142,16 +152,16 @@ def test_a_call_that_was_interrupted_goes_on(folder, weights, probed):
 def test_prepared_images_say_the_same_as_the_folder_that_they_were_prepared_from(
     folder, weights, probed, tmp_path
 ):
-    before = (probed / "probe.json").read_bytes()
-    source = tmp_path / "prepared"
+    source, output = tmp_path / "prepared", tmp_path / "output"
     columns = ["--label-column", "texture", "--group-column", "patient", "--size", str(SIDE)]
     made = ["--output", str(source), "--processes", "1", "--near-duplicate-distance", "-1"]
     prepare(["folder", "--source", str(folder), *columns, *made])
     found = prepared_images(source, "target").dataset
     assert decode(found.records[5]["image"]).shape == (SIDE, SIDE, 3)
-    given = ["--output", str(probed), "--weights", str(weights)]
+    given = ["--output", str(output), "--weights", str(weights)]
     main(["prepared", "--source", str(source), *given])
-    assert (probed / "probe.json").read_bytes() == before
+    assert len([*output.glob("features/*/*")]) == COUNT
+    assert (output / "probe.json").read_bytes() == (probed / "probe.json").read_bytes()
 
 
 def test_the_windows_of_an_image_are_its_own_and_fewer_are_the_first_of_more():
@@ -194,8 +204,39 @@ def test_features_that_tell_the_group_alone_are_worth_nothing():
     groups = np.repeat(np.arange(30), 4)
     labels = np.repeat(rng.permutation(np.arange(30) % 2), 4)
     features = np.eye(30)[groups] + rng.normal(0, 0.01, (120, 30))
-    scores = out_of_fold_scores(features, labels, groups, seed=0)
+    scores = out_of_fold_scores(features, labels, groups, draw_folds(labels, groups, 5, 0), 0)
     assert roc_auc_score(labels, scores[:, 1]) < 0.65
+
+
+def test_noise_is_worth_nothing_and_areas_are_those_within_folds():
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        labels, groups = np.arange(100) % 2, rng.permutation(np.repeat(np.arange(50), 2))
+        features = rng.normal(size=(100, 30))
+        folds = draw_folds(labels, groups, 5, seed)
+        scores = out_of_fold_scores(features, labels, groups, folds, seed)
+        judged = telling_folds(labels, groups, folds)
+        area = roc_auc_within_folds(labels, scores, groups, judged)
+        areas = [roc_auc_score(labels[own], scores[own, 1]) for own in judged]
+        assert area.value == pytest.approx(np.mean(areas))
+        errors = [roc_auc(labels[own], scores[own], groups[own]) for own in judged]
+        variance = sum(
+            e.standard_error(groups[o]) ** 2 for e, o in zip(errors, judged, strict=True)
+        )
+        assert area.standard_error(groups) == pytest.approx(variance**0.5 / len(judged))
+        found.append(area.value)
+    # Its standard error is about 0.06 / sqrt(12).
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
+def test_a_fold_with_one_group_of_a_class_is_left_out():
+    labels, groups = np.array([0, 0, 1, 1] * 2), np.array([0, 1, 2, 3, 4, 5, 6, 6])
+    folds = [(np.arange(4, 8), np.arange(4)), (np.arange(4), np.arange(4, 8))]
+    (telling,) = telling_folds(labels, groups, folds)
+    np.testing.assert_array_equal(telling, np.arange(4))
+    with pytest.raises(InputError, match="a fold has every class in two"):
+        telling_folds(labels, groups, folds[1:])
 
 
 def test_several_classes_have_a_probability_each():
@@ -203,7 +244,8 @@ def test_several_classes_have_a_probability_each():
     labels = np.arange(90) % 3
     # More features than images.
     features = rng.normal(size=(90, 200)) + 2 * np.eye(3)[labels] @ rng.normal(size=(3, 200))
-    scores = out_of_fold_scores(features, labels, np.arange(90), seed=0)
+    folds = draw_folds(labels, np.arange(90), 5, seed=0)
+    scores = out_of_fold_scores(features, labels, np.arange(90), folds, seed=0)
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert (scores.argmax(axis=1) == labels).mean() > 0.9
 
@@ -226,11 +268,20 @@ def whole(*aucs):
     ("aucs", "error", "said"),
     [
         (whole(0.9, 0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}, 0.003, "images of 128x192 will do"),
-        (whole(0.9, 0.9, 0.89, 0.8) | {WITH_WINDOWS: 0.9}, 0.02, "cannot rule out that up to"),
+        (whole(0.9, 0.9, 0.89, 0.8) | {WITH_WINDOWS: 0.9}, 0.02, "cannot rule out that a larger"),
+        # Windows ahead of what is enough, but not shown to add to the image that they go with.
+        (whole(0.7, 0.7, 0.9, 0.7) | {WITH_WINDOWS: 0.9}, 0.01, "ordinary network"),
+        # What windows may add counts among what may be lost.
+        (whole(0.9, 0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}, 0.1, "windows have up to 0.0"),
+        (whole(0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}, 0.01, "images of 256x384, which does as well"),
         (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9}, 0.01, "images of 512x768, which does as well"),
         (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.8}, 0.01, "images of 512x768, which does better"),
         (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.95}, 0.01, "sees as many pixels, they have +0.05"),
-        (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.7}, 0.01, "Detail matters here: shrunk by 2"),
+        (
+            whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.7},
+            0.01,
+            "are not shown to bring it back (gain -",
+        ),
         ({}, 0.01, "Nothing that was looked at"),
     ],
 )
@@ -238,8 +289,28 @@ def test_the_advice_says_what_the_intervals_allow(aucs, error, said):
     assert said in advise(made_up(aucs, error), "folder")[0]
 
 
+def test_the_command_that_is_advised_is_one_that_training_takes(tmp_path):
+    found = dataclasses.replace(
+        made_up(whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9}), size=(301, 450)
+    )
+    fields = {"label_column": "grade of it", "group_column": "patient"}
+    said = advise(found, "folder", fields, (3000, 4500))
+    assert said[1] == (
+        "Full size here is 301x450; the photographs are larger (median 3000x4500): --size looks at "
+        "more."
+    )
+    assert "EfficientNet-Lite0" in said[2]
+    command = said[2][said[2].index("--config=") : said[2].rindex(", and where")]
+    config, _ = read_flags(["train.py", *shlex.split(command), f"--workdir={tmp_path}"])
+    assert (config.data.high_size, config.data.low_size) == ((300, 450), (74, 112))
+    assert (config.data.label_column, config.data.group_column) == ("grade of it", "patient")
+    assert config.data.augment.rotation == 0
+    assert config.data.augment.crop_area == config.data.augment.crop_aspect == (1, 1)
+    check_limits(config)
+
+
 def test_a_missing_table_a_file_for_output_and_missing_weights_end_with_one_sentence(
-    folder, tmp_path, monkeypatch, capsys
+    folder, weights, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(tmp_path)
@@ -248,6 +319,8 @@ def test_a_missing_table_a_file_for_output_and_missing_weights_end_with_one_sent
         (["--output", "probe", "--table", "nowhere.csv"], "'nowhere.csv' is not a file"),
         (["--output", "file"], "--output file is a file"),
         (["--output", "probe", "--group-column", "clinic"], "has no column 'clinic'"),
+        (["--output", "probe", "--seed", "-1"], "--seed is -1; use a number from 0"),
+        (["--output", "probe", "--seed", str(2**32)], "--seed is 4294967296; use a number"),
         (["--output", "probe"], "run make weights"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -255,6 +328,9 @@ def test_a_missing_table_a_file_for_output_and_missing_weights_end_with_one_sent
         error = capsys.readouterr().err
         assert (stopped.value.code, error.count("\n")) == (2, 1)
         assert said in error
+    with pytest.raises(SystemExit):
+        main(["prepared", "--source", "nowhere", "--output", "probe", "--weights", str(weights)])
+    assert "--source nowhere holds no manifest.csv" in capsys.readouterr().err
     assert not (tmp_path / "probe").exists()
 
 
@@ -275,11 +351,14 @@ def test_one_class_and_too_few_groups_are_refused(tmp_path):
         check_groups(labels, np.arange(20) % 4, ("a", "b"))
 
 
-def test_full_size_is_the_median_size_in_multiples_of_32(tmp_path):
+def test_full_size_is_the_median_size_in_multiples_of_32(tmp_path, monkeypatch):
     for number, size in enumerate([(70, 100), (70, 110), (300, 400)]):
         noise_image(number, size).save(tmp_path / f"{number}.png")
     rows = [[f"{number}.png", "ab"[number % 2]] for number in range(3)]
     write_rows(tmp_path / "labels.csv", [["image", "target"], *rows])
     photographs = read_folder(FolderTable(str(tmp_path), "labels.csv", "image", "target"))
-    found = folder_images(photographs, None, tmp_path / "output", 1).dataset
-    assert found.framing.size == (64, 96)
+    found = folder_images(photographs, None, tmp_path / "output", 1)
+    assert (found.dataset.framing.size, found.larger) == ((64, 96), None)
+    monkeypatch.setattr(images, "MOST_PIXELS", 70 * 64)
+    found = folder_images(photographs, None, tmp_path / "output", 1)
+    assert (found.dataset.framing.size, found.larger) == ((32, 64), (70, 110))

@@ -65,7 +65,8 @@ def _ordinary_will_do(found: Measurement, enough: Input, gain: Difference) -> st
         loss = found.difference(FULL, Input("whole", 2, 0))
         return (
             f"Detail matters here: shrunk by 2, {loss} of ROC AUC is lost, and windows at full "
-            f"detail are not shown to bring it back (gain {gain}); train an ordinary network on images of {size}."
+            f"detail are not shown to bring it back (gain {gain}); train an ordinary network on "
+            f"images of {size}."
         )
     others = [*_larger(enough), WITH_WINDOWS]
     most = max(found.difference(each, enough).high for each in others)

@@ -38,7 +38,8 @@ def check_groups(labels: np.ndarray, groups: np.ndarray, classes: Sequence[str])
             stands = "one group alone" if count == 1 else f"{count} groups"
             raise InputError(
                 f"the class {name!r} stands in {stands}, which cannot be divided into {FOLDS} "
-                f"folds of {LEAST_GROUPS} or more; bring images of it from more groups, or group them by another column"
+                f"folds of {LEAST_GROUPS} or more; bring images of it from more groups, or group "
+                "them by another column"
             )
 
 
