@@ -67,4 +67,5 @@ benchmarks: $(VENV)/installed-benchmarks
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.profile_step
 	$(RUN) -m benchmarks.sampling
+	$(RUN) -m benchmarks.prediction
 	$(RUN) -m benchmarks.input_pipeline

@@ -43,7 +43,8 @@ def make_run(
 ):
     """Leaves what a run leaves: labels are the parity of the id, scores these with some noise."""
     (path / "eval").mkdir(parents=True)
-    config = {"seed": seed, "data": {"fold": fold}, "model": fields, "eval": {"samples": draws}}
+    model = {"branches": ["global", "stochastic"], **fields}
+    config = {"seed": seed, "data": {"fold": fold}, "model": model, "eval": {"samples": draws}}
     cost = {"parameters": 9, "gigaflops": 0.5, "gigaflops_per_further_draw": 0.25}
     (path / "cost.json").write_text(json.dumps(cost))
     (path / "config.json").write_text(json.dumps(config))
@@ -60,7 +61,6 @@ def make_run(
     with (path / "eval" / "images.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "group"], *([n, f"g{n // 2}"] for n in ids)])
     metrics = {"class_names": classes, "epochs": 3, "split": "test", "checkpoint": checkpoint}
-    metrics |= {"eval": {"samples": draws}}
     np.savez(path / "eval" / "logits.npz", logits=logits.astype(np.float32)[..., None])
     (path / "eval" / "metrics.json").write_text(json.dumps(metrics))
     return path
@@ -119,13 +119,16 @@ def test_a_study_is_compared_on_one_page(study, tmp_path):
 
 def test_fewer_draws_are_the_first_of_those_that_were_kept(study, tmp_path, capsys):
     for seed in range(3):
-        make_run(tmp_path / "plain" / f"seed{seed}", seed, 0.3, draws=1)
-        # A network without windows has one draw, however many were asked for.
-        metrics = tmp_path / "plain" / f"seed{seed}" / "eval" / "metrics.json"
-        metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"eval": {"samples": 3}}))
+        # A network without windows has one draw, however many are asked for.
+        plain = tmp_path / "plain" / f"seed{seed}"
+        make_run(plain, seed, 0.3, draws=1, branches=["global"])
     output = tmp_path / "out"
+    compare(study, tmp_path / "plain", "--draws", 2, "--output", output)
     compare(study, tmp_path / "plain", "--draws", 1, "--output", output)
-    models = json.loads((output / "comparison.json").read_text())["models"]
+    comparison = json.loads((output / "comparison.json").read_text())
+    assert comparison["draws"] == 1
+    assert "by the first 1 of the draws" in (output / "comparison.html").read_text()
+    models = comparison["models"]
     with np.load(study / "bad" / "seed0" / "eval" / "logits.npz") as file:
         first = file["logits"][:, 0, 0]
     area = roc_auc_score(np.arange(60) % 2, first)

@@ -96,15 +96,15 @@ def test_every_even_window_is_as_uniform_as_an_independent_one():
         assert scipy.stats.chisquare(np.bincount(positions, minlength=63)).pvalue > 1e-3
 
 
+def discrepancy(sets):
+    """Mean over sets of points; on the torus, since the shift of even points wraps."""
+    return np.mean([scipy.stats.qmc.discrepancy(each, method="WD") for each in sets])
+
+
 @pytest.mark.parametrize("count", [4, 7, 16, 64])
 def test_any_prefix_of_even_windows_covers_the_image_more_evenly(count):
     points = even_fractions(20, 64)[:, :count]
     independent = np.random.default_rng(0).uniform(size=(200, count, 2))
-
-    def discrepancy(sets):
-        # On the torus, since the shift wraps.
-        return np.mean([scipy.stats.qmc.discrepancy(each, method="WD") for each in sets])
-
     assert discrepancy(points) < 0.5 * discrepancy(independent)
     distance = np.abs(points[:, :, None] - points[:, None])
     distance = np.linalg.norm(np.minimum(distance, 1 - distance), axis=-1) + np.eye(count)
@@ -115,7 +115,20 @@ def test_any_prefix_of_even_windows_covers_the_image_more_evenly(count):
 def test_the_draws_of_a_key_go_on_with_one_even_sequence():
     whole = even_fractions(3, 12)
     drawn = [even_fractions(3, 4, draw=jnp.array(draw)) for draw in range(3)]
-    np.testing.assert_array_equal(np.concatenate(drawn, axis=1), whole)
+    np.testing.assert_array_equal(drawn[0], whole[:, :4])
+    for image in range(3):
+        found = np.concatenate([draw[image] for draw in drawn])
+        np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(whole[image], axis=0))
+
+
+@pytest.mark.parametrize("windows", [1, 4, 16])
+def test_the_windows_of_each_kernel_cover_the_image_over_the_draws(windows):
+    """Every fourth point of the sequence lies on a strip of a third of the image's height."""
+    draws = [even_fractions(20, windows, draw=jnp.array(draw)) for draw in range(16)]
+    independent = np.random.default_rng(0).uniform(size=(200, 16, 2))
+    for kernel in range(windows):
+        own = np.stack([draw[:, kernel] for draw in draws], axis=1)
+        assert discrepancy(own) < 1.1 * discrepancy(independent)
 
 
 def test_independent_draws_are_others_and_the_first_is_the_keys_own():

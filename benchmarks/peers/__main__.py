@@ -43,13 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if setting.train < setting.batch:
         raise InputError(f"--train is {setting.train}; use at least {setting.batch}, a batch")
-    for name, value in {
-        "test": setting.test,
-        "epochs": setting.epochs,
-        "seeds": options.seeds,
-    }.items():
-        if value < 1:
-            raise InputError(f"--{name} is {value}; use at least 1")
+    limits = {
+        "test": (setting.test, 1),
+        "epochs": (setting.epochs, 1),
+        "seeds": (options.seeds, 1),
+        "strokes": (setting.strokes, 0),
+    }
+    for name, (value, least) in limits.items():
+        if value < least:
+            raise InputError(f"--{name} is {value}; use at least {least}")
     train, test = (_scenes(setting, split, options.mnist) for split in ("train", "test"))
     words = _words(setting, options)
     device = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")

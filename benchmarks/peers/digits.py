@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+import zlib
 from typing import NamedTuple
 
 import cv2
@@ -66,11 +67,12 @@ def _read_idx(directory: pathlib.Path, name: str) -> np.ndarray:
         raise InputError(f"{plain} is missing, gzipped or not; name the directory that holds it")
     try:
         content = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{packed} is damaged; fetch it again") from error
-    axes = content[3] if content[:3] == b"\0\0\x08" else 0
-    shape = np.frombuffer(content, ">u4", axes, 4).astype(int) if axes else np.zeros(1, int)
-    if not axes or len(content) != 4 + 4 * axes + shape.prod():
+    axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    whole = axes and len(content) >= 4 + 4 * axes
+    shape = np.frombuffer(content, ">u4", axes, 4).astype(int) if whole else np.zeros(1, int)
+    if not whole or len(content) != 4 + 4 * axes + shape.prod():
         raise InputError(f"{name} in {directory} is no whole idx file of bytes; fetch it again")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.draws < 0:
             raise InputError(f"--draws is {options.draws}; use 1 or more, or 0 for all")
         runs, left_out = read_runs(given, options.draws)
-        comparison = compare_runs(runs, options.reference)
+        comparison = compare_runs(runs, options.reference, options.draws)
         metric = next(iter(comparison["differences"]))
         options.output.mkdir(parents=True, exist_ok=True)
         atomic_write(options.output / "comparison.html", write_page(runs, comparison, left_out))

@@ -60,12 +60,13 @@ class Model:
         )
 
 
-def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, Any]:
+def compare_runs(runs: Sequence[RunRecord], reference: str = "", draws: int = 0) -> dict[str, Any]:
     """Returns the comparison: `models`, and their `differences` from the reference model.
 
     Args:
       runs: of two models or more, all evaluated on the same images or none evaluated.
       reference: name of the model to compare the others with; the first where "".
+      draws: of windows by which the runs were read; 0 for all.
 
     Raises:
       InputError: the runs do not allow a comparison, or there is no such model.
@@ -82,6 +83,7 @@ def compare_runs(runs: Sequence[RunRecord], reference: str = "") -> dict[str, An
     metrics = list(base.metrics) or [BEST_EPOCH]
     return {
         "reference": reference,
+        "draws": draws,
         "images": len(groups),
         "judged": _judged_on(runs[0]),
         "groups": len(np.unique(groups)),

@@ -159,7 +159,7 @@ def _read_run(path: pathlib.Path, draws: int) -> RunRecord:
         f"seed {seed}",
         curve,
         speed,
-        _read_judged(path, len(rows), draws),
+        _read_judged(path, len(rows), draws, "stochastic" in config["model"]["branches"]),
         read_json(path / "cost.json") if (path / "cost.json").is_file() else {},
         config,
         fold,
@@ -192,7 +192,7 @@ def _read_published(path: pathlib.Path, seen: set[tuple[pathlib.Path, bytes]]) -
     return runs
 
 
-def _read_judged(path: pathlib.Path, epochs: int, draws: int) -> Judged | None:
+def _read_judged(path: pathlib.Path, epochs: int, draws: int, windows: bool) -> Judged | None:
     kept = read_evaluation(path / "eval")
     if kept is None:
         return None
@@ -201,14 +201,14 @@ def _read_judged(path: pathlib.Path, epochs: int, draws: int) -> Judged | None:
             f"{path} was evaluated after {kept.metrics['epochs']} epochs and has {epochs} now; run "
             "eval.py again"
         )
-    asked = kept.metrics["eval"]["samples"]
-    if draws > asked:
+    have = kept.draws.shape[1]
+    # A network without windows has one draw, which is as good as many.
+    if windows and draws > have:
         raise InputError(
-            f"{path} was evaluated with {asked} draws of windows and --draws is {draws}; ask for "
+            f"{path} was evaluated with {have} draws of windows and --draws is {draws}; ask for "
             "fewer, or run eval.py with more"
         )
-    # A network without windows has one draw, whatever number was asked for.
-    judged_by = kept.draws[:, : draws or asked]
+    judged_by = kept.draws[:, : draws or have]
     return Judged(
         kept.ids,
         kept.groups,

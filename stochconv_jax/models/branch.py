@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
@@ -121,9 +122,8 @@ class StochasticBranch(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        if features * pooled_draws % sampler.windows:
-            windows = sampler.windows // pooled_draws
-            raise ValueError(f"{windows} windows do not divide {features} kernels")
+        if features % sampler.windows:
+            raise ValueError(f"{sampler.windows} windows do not divide {features} kernels")
         self.conv = StochasticConv(backbone, features, output_size, dtype=dtype, rngs=rngs)
         self.stem_tail = backbone.make_stem_tail(features, dtype=dtype, rngs=rngs)
         entering = backbone.stem_tail_features(features)
@@ -145,7 +145,12 @@ class StochasticBranch(nnx.Module):
     ) -> BranchOutput:
         """Maps `image_high`, [B, H, W, 3] or its polyphase planes, onward."""
         images = _image(batch, "image_high", name)
-        corners = self.sampler(context, image_size_of(images), self.window_size, evidence)
+        size = image_size_of(images)
+        draws = [
+            self.sampler(context.of_draw(draw, self.pooled_draws), size, self.window_size, evidence)
+            for draw in range(self.pooled_draws)
+        ]
+        corners = jnp.concatenate(draws, axis=1)
         x = self.stem_tail(self.conv(images, corners, self.pooled_draws), context.train)
         outputs.offer(f"{name}/stem", x)
         each_draw = context.repeated(self.pooled_draws)

@@ -43,6 +43,10 @@ class Context:
         """Returns the context of one part of a network, which drops features of its own."""
         return dataclasses.replace(self, mask_key=jax.random.fold_in(self.mask_key, number))
 
+    def of_draw(self, number: int, count: int) -> "Context":
+        """Returns the context of one of the draws that this pass makes, `count` in all."""
+        return dataclasses.replace(self, draw=self.draw * count + number)
+
     def repeated(self, times: int) -> "Context":
         """Returns the context of a batch that holds every image so many times in a row."""
         return dataclasses.replace(self, image_index=jnp.repeat(self.image_index, times))

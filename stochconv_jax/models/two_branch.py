@@ -102,7 +102,6 @@ class TwoBranchNetwork(nnx.Module):
         stem_features = stem_features or backbone.stem_features
         if draw_pooling not in POOLINGS:
             raise ValueError(f"draw_pooling is {draw_pooling!r}; use {' or '.join(POOLINGS)}")
-        drawn = (windows or stem_features) * pooled_draws
         stages = len(backbone.repeats)
         last = _stages_before(join, stages) if len(branches) > 1 else stages + 1
         if last <= stages and (pooled_draws > 1 or placement == "guided"):
@@ -112,7 +111,7 @@ class TwoBranchNetwork(nnx.Module):
         made: dict[str, Any] = {"remat": remat, "dtype": dtype, "rngs": rngs}
         looks: dict[str, Any] = {
             "output_size": tuple(output_size),
-            "sampler": make_window_sampler(drawn, per_image, axes, placement),
+            "sampler": make_window_sampler(windows or stem_features, per_image, axes, placement),
             "pooled_draws": pooled_draws,
             "draw_pooling": draw_pooling,
         }

@@ -10,6 +10,8 @@ PLACEMENTS = ("independent", "even")
 
 # Of the R2 sequence, 1/g and 1/g^2 with g^3 = g + 1, as 32-bit fractions.
 R2 = (3242174889, 2447445414)
+# The golden ratio's fraction, likewise.
+GOLDEN = 2654435769
 
 
 def window_size(
@@ -44,7 +46,8 @@ def sample_windows(
 
     Even windows are the points frac(u + n (1/g, 1/g^2)) for n = draw * windows, draw * windows + 1,
     ..., with g^3 = g + 1 and one random shift u for each key and image: each window is as uniform
-    as an independent one, and the first n windows of any number of draws cover the image evenly.
+    as an independent one, and the windows of any number of draws cover the image evenly, those of
+    each kernel by themselves as well.
     Source: the R2 sequence (Roberts 2018) with a Cranley-Patterson rotation (1976).
 
     Args:
@@ -129,13 +132,18 @@ def even_points(key: jax.Array, count: int, draw: int | jax.Array = 0) -> jax.Ar
     """Returns points of the R2 sequence with the key's random shift, as 32-bit fractions of 1.
 
     In whole numbers, whose overflow is the fraction that the sequence asks for, so that no point is
-    less exact than the first.
+    less exact than the first. The points of a draw are turned against those of the draw before, by
+    the golden section of their number: every count-th point of the sequence may lie on a strip, and
+    each kernel's own windows are to cover the image over the draws as well.
 
     Returns:
-      uint32 [count, 2]: points draw * count, draw * count + 1, ...
+      uint32 [count, 2]: points draw * count, draw * count + 1, ... of the sequence, in this order
+      for the first draw, and turned for the others.
     """
     shift = jax.random.bits(key, (2,), jnp.uint32)
-    number = jnp.uint32(count) * jnp.asarray(draw, jnp.uint32) + jnp.arange(count, dtype=jnp.uint32)
+    draw, own = jnp.asarray(draw, jnp.uint32), jnp.arange(count, dtype=jnp.uint32)
+    turn = (draw * jnp.uint32(GOLDEN) >> 16) * jnp.uint32(count) >> 16
+    number = jnp.uint32(count) * draw + (own + turn) % jnp.uint32(count)
     return shift + number[:, None] * jnp.array(R2, jnp.uint32)
 
 
