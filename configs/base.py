@@ -94,7 +94,7 @@ def _model() -> ConfigDict:
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
     model.windows = 0  # windows per image, dividing the kernels; 0 for one window per kernel
     model.window_size = (0, 0)  # (height, width) as data.low_size: (224, 224) for windows of 225
-    # pixels; (0, 0) for data.low_size; another one asks for the join "head"
+    # pixels with a 3x3 stem; (0, 0) for data.low_size; another one asks for the join "head"
     model.per_image = True  # False draws the windows once per batch, as published
     model.axes = "independent"  # or diagonal, as published
     model.placement = "even"  # over the image together; or independent, the paper's; or guided

@@ -17,9 +17,9 @@ from stochconv_jax.probing.plot import plot_probe
 
 KEPT = pathlib.Path(__file__).with_name("results")
 VALUES = ("quick", "paper")
-DRAWS = ("quick", "placement")
+DRAWS = ("quick", "lesion_placements")
 DIFFERENCES = ("ham10000", "retinas")
-COSTS = ("livec", "polyu", "polyu_placements", "livec_placements")
+COSTS = ("livec", "polyu")
 # (height, width) of the images that were probed.
 PROBED = {"polyu": (256, 256), "livec": (288, 288), "retinas": (576, 896)}
 
