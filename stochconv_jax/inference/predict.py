@@ -1,5 +1,6 @@
 """Predicting with several draws of windows, the global branch computed once for all of them."""
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -58,8 +59,9 @@ def draw_logits(model: TwoBranchNetwork, batch: Batch, key: jax.Array, draws: in
     return jnp.moveaxis(logits, 0, 1)
 
 
+@functools.lru_cache(maxsize=8)
 def make_predict(model: TwoBranchNetwork, mesh: Mesh, draws: int) -> Predict:
-    """Compiles `draw_logits` over a mesh: (state, batch, key) -> [B, K, outputs]."""
+    """Compiles `draw_logits` over a mesh, once a network: (state, batch, key) -> [B, K, outputs]."""
     graph = nnx.graphdef(model)
 
     def predict(state: ModelState, batch: Batch, key: jax.Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """From a config to a network."""
 
+import functools
 from typing import Any
 
 import jax
@@ -24,7 +25,8 @@ def model_from_config(
     Args:
       config: a whole config.
       num_outputs: logits per image.
-      abstract: shapes only, for restoring a checkpoint into.
+      abstract: shapes only, for restoring a checkpoint into; the same object for the same network,
+        so that what is compiled for it serves all its runs. It is not to be changed.
 
     Raises:
       InputError: a field is not usable.
@@ -34,16 +36,25 @@ def model_from_config(
     if "stochastic" in config.model.branches:
         _check_window(config, backbone, arguments["output_size"])
 
-    def build() -> TwoBranchNetwork:
-        return TwoBranchNetwork(backbone, num_outputs=num_outputs, rngs=nnx.Rngs(0), **arguments)
-
     try:
-        shapes = nnx.eval_shape(build)
+        shapes = _shapes(backbone, num_outputs, tuple(arguments.items()))
     except ValueError as error:
         raise InputError(f"the fields of config.model do not make a network: {error}") from error
     if abstract:
         return shapes
     return create_model(backbone, seed=config.seed, num_outputs=num_outputs, **arguments)
+
+
+@functools.lru_cache(maxsize=8)
+def _shapes(
+    backbone: Backbone, num_outputs: int, arguments: tuple[tuple[str, Any], ...]
+) -> TwoBranchNetwork:
+    def build() -> TwoBranchNetwork:
+        return TwoBranchNetwork(
+            backbone, num_outputs=num_outputs, rngs=nnx.Rngs(0), **dict(arguments)
+        )
+
+    return nnx.eval_shape(build)
 
 
 def backbone_from_config(config: ConfigDict) -> Backbone:

@@ -275,11 +275,11 @@ def create_model(backbone: Backbone, *, seed: int, **arguments: Any) -> TwoBranc
     """
 
     @nnx.jit
-    def create() -> TwoBranchNetwork:
-        rngs = nnx.Rngs(jax.random.key(seed, impl="rbg"))
-        return TwoBranchNetwork(backbone, rngs=rngs, **arguments)
+    def create(key: jax.Array) -> TwoBranchNetwork:
+        return TwoBranchNetwork(backbone, rngs=nnx.Rngs(key), **arguments)
 
-    return create()
+    # An argument rather than a constant, so that a program kept on disk serves every seed.
+    return create(jax.random.key(seed, impl="rbg"))
 
 
 def _unique(kinds: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """The optimizers: the paper's RMSProp, and those that fine-tuning is done with."""
 
+import functools
+
 import optax
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from stochconv_jax.training.parts import PartRates, decays
 from stochconv_jax.training.schedule import learning_rate_schedule
@@ -20,7 +22,16 @@ def make_optimizer(config: ConfigDict, steps_per_epoch: int) -> optax.GradientTr
     `weight_decay` d acts on kernels alone, neither on biases nor on normalisation: adamw subtracts
     rate * d * w, the others add d * w to the gradient. `clip_norm` bounds the norm of all gradients
     together before that. `accumulate` steps make one update by the mean of their gradients.
+
+    The same object is returned for the same section, so that runs share what is compiled for it.
     """
+    return _make_optimizer(FrozenConfigDict(config), steps_per_epoch)
+
+
+@functools.lru_cache(maxsize=8)
+def _make_optimizer(
+    config: FrozenConfigDict, steps_per_epoch: int
+) -> optax.GradientTransformation:
     decay = optax.add_decayed_weights(config.weight_decay, decays)
     coupled = config.weight_decay > 0 and config.optimizer != "adamw"
     decoupled = config.weight_decay > 0 and config.optimizer == "adamw"

@@ -1,5 +1,6 @@
 """One step of training, over all devices at once."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,13 +29,14 @@ class StepMetrics(NamedTuple):
 TrainStep = Callable[[TrainState, Batch, jax.Array, ArrayLike], tuple[TrainState, StepMetrics]]
 
 
+@functools.lru_cache(maxsize=8)
 def make_train_step(
     model: TwoBranchNetwork,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     recipe: Recipe = PLAIN,
 ) -> TrainStep:
-    """Compiles (state, batch, key, validation_loss) -> (state, metrics).
+    """Compiles (state, batch, key, validation_loss) -> (state, metrics), once for like arguments.
 
     Parts of the network that do not learn are left out of the backward pass where nothing before
     them learns.
