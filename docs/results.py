@@ -20,8 +20,7 @@ VALUES = ("quick", "paper")
 DRAWS = ("quick", "lesion_placements")
 DIFFERENCES = ("ham10000", "retinas")
 COSTS = ("livec", "polyu")
-# (height, width) of the images that were probed.
-PROBED = {"polyu": (256, 256), "livec": (288, 288), "retinas": (576, 896)}
+PROBED = ("polyu", "livec", "retinas")
 
 
 def main() -> None:
@@ -38,8 +37,9 @@ def main() -> None:
         _save(plot_differences(rows, figure, comparison["reference"]), name)
     for name in COSTS:
         _save(plot_costs(_read(name)["models"]), f"{name}_costs")
-    for name, size in PROBED.items():
-        _save(plot_probe(_read(f"probes/{name}"), size), f"probes/{name}")
+    for name in PROBED:
+        probed = _read(f"probes/{name}")
+        _save(plot_probe(probed["inputs"], tuple(probed["size"])), f"probes/{name}")
 
 
 def _read(name: str) -> Any:

@@ -92,7 +92,7 @@ def probed(folder, weights, tmp_path_factory):
 
 
 def rows_of(output):
-    rows = json.loads((output / "probe.json").read_text())
+    rows = json.loads((output / "probe.json").read_text())["inputs"]
     return {(row["input"], row["shrunk_by"], row["windows"]): row for row in rows}
 
 
@@ -213,7 +213,7 @@ def test_noise_is_worth_nothing_and_areas_are_those_within_folds():
     for seed in range(12):
         rng = np.random.default_rng(seed)
         labels, groups = np.arange(100) % 2, rng.permutation(np.repeat(np.arange(50), 2))
-        features = rng.normal(size=(100, 30))
+        features = rng.normal(size=(100, 6))
         folds = draw_folds(labels, groups, 5, seed)
         scores = out_of_fold_scores(features, labels, groups, folds, seed)
         judged = telling_folds(labels, groups, folds)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from stochconv_jax.data.dataset.image_dataset import Example
-from stochconv_jax.data.dataset.splits import Drawing, assign_folds, assign_splits, resolve_splits
+from stochconv_jax.data.dataset.splits import (
+    Drawing,
+    assign_folds,
+    assign_splits,
+    resolve_splits,
+    split_names,
+)
 from stochconv_jax.errors import InputError
 
 
@@ -121,3 +127,9 @@ def test_given_splits_are_taken_and_open_ones_drawn():
 def test_splits_that_are_not_clear_are_refused(given, fold, sentence):
     with pytest.raises(InputError, match=sentence):
         resolve(*given, fold=fold)
+
+
+def test_numbered_folds_get_their_names_and_a_flag_is_not_taken_for_two_of_them():
+    assert split_names(["0", "2", "1", "test", ""]) == ["fold_0", "fold_2", "fold_1", "test", ""]
+    with pytest.raises(InputError, match="0 and 1 alone, which may be a flag"):
+        split_names(["0", "1", "1"])

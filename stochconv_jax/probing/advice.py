@@ -12,7 +12,6 @@ MARGIN = 0.02
 SMALL = Input("whole", PARTS, 0)
 DRAWS = max(WINDOWS)
 WITH_WINDOWS = Input("both", PARTS, DRAWS)
-GUESSING = 0.5
 
 
 def advise(
@@ -34,7 +33,7 @@ def advise(
       fields: of a config's `data`, other than the defaults, for the command that is advised.
       larger: the photographs' median (height, width), where full size was chosen below it.
     """
-    if all(found.interval(each)[0] <= GUESSING for each in found.estimates):
+    if not found.tells_anything():
         return [
             "Nothing that was looked at tells these classes apart better than guessing does, so "
             "this says nothing of whether detail matters: bring more images, or train and compare."

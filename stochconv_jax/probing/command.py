@@ -64,9 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             picture = as_png(plot_probe(rows, measurement.size))
             page = write_page(measurement, advice, picture, found.left_out, options.weights)
             atomic_write(output / "probe.png", base64.b64decode(picture))
-            text = json.dumps(without_nan(rows), indent=2)
+            told = {
+                "size": measurement.size,
+                "seed": options.seed,
+                "weights": options.weights,
+                "inputs": without_nan(rows),
+            }
             atomic_write(output / "probe.html", page)
-            atomic_write(output / "probe.json", text + "\n")
+            atomic_write(output / "probe.json", json.dumps(told, indent=2) + "\n")
     print(results_table(measurement), *advice, output / "probe.html", sep="\n\n")
 
 

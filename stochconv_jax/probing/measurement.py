@@ -27,6 +27,7 @@ from stochconv_jax.probing.features import Features, image_features
 from stochconv_jax.probing.inputs import INPUTS, Input
 
 FULL = Input("whole", 1, 0)
+GUESSING = 0.5
 
 
 class Difference(NamedTuple):
@@ -65,6 +66,16 @@ class Measurement:
         """Returns how much more ROC AUC one input has than another, on the same images."""
         found = self.estimates[one] - self.estimates[other]
         return Difference(found.value, *found.interval(self.groups))
+
+    def tells_anything(self) -> bool:
+        """Returns whether any input is shown to be better than guessing.
+
+        Each is asked at 95% divided by their number (Bonferroni), for one of twenty would be
+        found by chance.
+        """
+        level = 1 - 0.05 / len(self.estimates)
+        found = self.estimates.values()
+        return any(each.interval(self.groups, level)[0] > GUESSING for each in found)
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns a row for each input, as JSON knows them."""

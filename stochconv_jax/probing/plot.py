@@ -27,7 +27,7 @@ def plot_probe(rows: Rows, size: tuple[int, int]) -> Figure:
     """Draws the curves of the whole image, of windows, and of both together.
 
     Args:
-      rows: as `Measurement.rows` returns them, or probe.json holds them.
+      rows: as `Measurement.rows` returns them, or the `inputs` of probe.json.
       size: (height, width) of the images.
     """
     by_input = {Input(row["input"], row["shrunk_by"], row["windows"]): row for row in rows}

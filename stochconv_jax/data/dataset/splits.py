@@ -88,9 +88,18 @@ def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
     )
 
 
-def split_name(given: str) -> str:
-    """Returns what a table's split is called here: a fold that is only a number gets its name."""
-    return f"{FOLD}{given}" if given.isdecimal() else given
+def split_names(given: Sequence[str]) -> list[str]:
+    """Returns what a table's splits are called here: folds that are only numbers get their names.
+
+    Raises:
+      InputError: they are 0 and 1 alone.
+    """
+    if set(filter(None, given)) == {"0", "1"}:
+        raise InputError(
+            "the column of splits holds 0 and 1 alone, which may be a flag as well as two folds; "
+            f"write {FOLD}0 and {FOLD}1, or {', '.join(SPLITS)}"
+        )
+    return [f"{FOLD}{name}" if name.isdecimal() else name for name in given]
 
 
 def check_given(ids: Sequence[str], given: Sequence[str]) -> None:

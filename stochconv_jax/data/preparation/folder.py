@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from stochconv_jax.data.dataset.splits import check_given, split_name
+from stochconv_jax.data.dataset.splits import check_given, split_names
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
@@ -66,7 +66,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             f"the column {group!r} of {path} is empty, so that it groups nothing; name another "
             "or none"
         )
-    splits = [split_name(row[split]) if split else "" for row in rows]
+    splits = split_names([row[split] if split else "" for row in rows])
     check_given([row[columns["image"]] for row in rows], splits)
     photographs = []
     for number, (row, own_split) in enumerate(zip(rows, splits, strict=True), start=2):
