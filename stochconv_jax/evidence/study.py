@@ -18,6 +18,7 @@ from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.compilation_cache import keep_compiled
 from stochconv_jax.runs.identity import check_config
 from stochconv_jax.runs.run import run_lock
+from stochconv_jax.training.early_stopping import is_finished
 from stochconv_jax.training.history import read_history
 from stochconv_jax.training.loop import train
 
@@ -113,7 +114,7 @@ def _model_config(study_config: ConfigDict, name: str) -> ConfigDict:
 
 def _make(run: PlannedRun, path: pathlib.Path) -> None:
     check_config(run.config, path)
-    if len(read_history(path)) < run.config.train.epochs:
+    if not is_finished(read_history(path), run.config.train):
         train(run.config, str(path))
     if not is_evaluated(path, run.config):
         evaluate(run.config, str(path))

@@ -61,7 +61,7 @@ def draw_logits(model: TwoBranchNetwork, batch: Batch, key: jax.Array, draws: in
 
 @functools.lru_cache(maxsize=8)
 def make_predict(model: TwoBranchNetwork, mesh: Mesh, draws: int) -> Predict:
-    """Compiles `draw_logits` over a mesh, once a network: (state, batch, key) -> [B, K, outputs]."""
+    """Compiles (state, batch, key) -> `draw_logits` over a mesh, once for like arguments."""
     graph = nnx.graphdef(model)
 
     def predict(state: ModelState, batch: Batch, key: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ from stochconv_jax.saved_config import read_json
 FREE_FIELDS = (
     "eval",
     "train.epochs",
+    "train.patience",
     "data.directory",
     "data.table",
     "data.image_column",

@@ -33,6 +33,7 @@ from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.runs.initial_weights import initial_model
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.cost import network_cost
+from stochconv_jax.training.early_stopping import is_finished
 from stochconv_jax.training.history import History
 from stochconv_jax.training.optimizer import make_optimizer
 from stochconv_jax.training.recipe import Recipe
@@ -45,7 +46,7 @@ NO_LOSS = 1e30
 
 
 def train(config: ConfigDict, workdir: str) -> None:
-    """Trains until `train.epochs`, from the latest checkpoint in `workdir` where there is one.
+    """Trains until `train.epochs` or `train.patience` end it, from the latest checkpoint, if any.
 
     Leaves what `Run` names, cost.json, metrics.csv, TensorBoard events and curves.png.
 
@@ -103,20 +104,23 @@ class _Training:
         state, progress = self._restore(checkpoints)
         history.write(progress.history)
         done = len(progress.history)
-        if done >= config.epochs:
-            print(f"all {done} epochs are done; raise train.epochs to train further", flush=True)
+        if is_finished(progress.history, config):
+            print(_describe_end(done, config.epochs), flush=True)
         elif done:
             print(f"continuing after epoch {done}", flush=True)
         batches = self.pipeline.training_batches(
             config.batch_size, self.run.config.seed, progress.step
         )
-        for epoch in range(done + 1, config.epochs + 1):
+        while not is_finished(progress.history, config):
+            epoch = len(progress.history) + 1
             state, row = self._epoch(epoch, state, progress, batches)
             progress = Progress(progress.step + self.steps, [*progress.history, row])
             checkpoints.save(state.model, state.rest, progress, row["val_auc"])
             history.write(progress.history)
             self._write_cost()
             print(_describe(row, config.epochs, self.compiling), flush=True)
+            if epoch < config.epochs and is_finished(progress.history, config):
+                print(_describe_end(epoch, config.epochs), flush=True)
 
     def _restore(self, checkpoints: Checkpoints) -> tuple[TrainState, Progress]:
         """Returns the latest state, or a fresh one, on every device."""
@@ -211,6 +215,15 @@ class _Training:
         if not path.exists() and self.compiled is not None:
             cost = network_cost(self.run.config, self.abstract, self.compiled)
             atomic_write(path, json.dumps(cost, indent=2) + "\n")
+
+
+def _describe_end(done: int, epochs: int) -> str:
+    if done >= epochs:
+        return f"all {done} epochs are done; raise train.epochs to train further"
+    return (
+        f"stopped after epoch {done}, since validation gained nothing for train.patience epochs; "
+        "raise it to train further"
+    )
 
 
 def _describe(row: dict[str, float], epochs: int, compiling: float) -> str:

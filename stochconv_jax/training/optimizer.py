@@ -29,9 +29,7 @@ def make_optimizer(config: ConfigDict, steps_per_epoch: int) -> optax.GradientTr
 
 
 @functools.lru_cache(maxsize=8)
-def _make_optimizer(
-    config: FrozenConfigDict, steps_per_epoch: int
-) -> optax.GradientTransformation:
+def _make_optimizer(config: FrozenConfigDict, steps_per_epoch: int) -> optax.GradientTransformation:
     decay = optax.add_decayed_weights(config.weight_decay, decays)
     coupled = config.weight_decay > 0 and config.optimizer != "adamw"
     decoupled = config.weight_decay > 0 and config.optimizer == "adamw"
