@@ -30,6 +30,9 @@ class Backbone(Protocol):
     `pixels`, `padding` and `batch_norm_epsilon`.
     """
 
+    def __hash__(self) -> int:
+        """Of what it is made of, so that equal networks share compiled programs."""
+
     @property
     def pixels(self) -> Pixels:
         """How the family wants its pixels."""
