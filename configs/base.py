@@ -48,6 +48,7 @@ def _data(name: str) -> ConfigDict:
     data.positive_class = ""  # of two classes; "" for the last in order
     data.enlarge = True  # image_folder: False leaves out images smaller than high_size
     data.fold = 0  # of images that are divided into folds, the one that validates
+    data.retrain = False  # True, once all is chosen: validation images train, test images validate
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
     data.synthetic_count = 1000  # synthetic_lesions: images, half of them of each class
     data.synthetic_seed = 0

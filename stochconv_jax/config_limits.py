@@ -132,6 +132,16 @@ def check_limits(config: ConfigDict) -> None:
 
 def _check_training(config: ConfigDict) -> None:
     train = config.train
+    chooses = {
+        "eval.checkpoint='best'": config.eval.checkpoint == "best",
+        "train.schedule='plateau'": train.schedule == "plateau",
+        "train.patience": train.patience > 0,
+    }
+    for field in (field for field, set_so in chooses.items() if config.data.retrain and set_so):
+        raise InputError(
+            f"data.retrain leaves nothing to choose by but the test images, and {field} would "
+            "choose by them; take eval.checkpoint=latest, another schedule and train.patience=0"
+        )
     learns = [train.backbone_rate, train.head_rate]
     if "stochastic" in config.model.branches:
         learns.append(train.branch_rate)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from stochconv_jax.command_line import read_command, read_flags
+from stochconv_jax.config_limits import check_limits
 from stochconv_jax.configs.studies import ham10000, paper, quality, quick, retinas
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
@@ -237,3 +238,15 @@ def test_studies_make_their_runs(study, arguments):
     assert len(names) == len(runs) == len(config.models) * len(config.seeds) * (config.folds or 1)
     assert len({run.config.seed for run in runs}) == len(config.seeds)
     assert all(run.config.is_locked for run in runs)
+
+
+def test_a_last_training_may_choose_nothing_by_the_test_images():
+    config = importlib.import_module("stochconv_jax.configs.quickstart").get_config()
+    config.data.retrain = True
+    with pytest.raises(InputError, match=r"eval\.checkpoint='best' would choose"):
+        check_limits(config)
+    config.eval.checkpoint = "latest"
+    check_limits(config)
+    config.train.patience = 2
+    with pytest.raises(InputError, match=r"train\.patience would choose"):
+        check_limits(config)

@@ -7,6 +7,7 @@ from stochconv_jax.data.dataset.splits import (
     assign_folds,
     assign_splits,
     resolve_splits,
+    retraining_splits,
     split_names,
 )
 from stochconv_jax.errors import InputError
@@ -133,3 +134,10 @@ def test_numbered_folds_get_their_names_and_a_flag_is_not_taken_for_two_of_them(
     assert split_names(["0", "2", "1", "test", ""]) == ["fold_0", "fold_2", "fold_1", "test", ""]
     with pytest.raises(InputError, match="0 and 1 alone, which may be a flag"):
         split_names(["0", "1", "1"])
+
+
+def test_a_last_training_takes_the_validation_images_and_judges_on_the_test_images():
+    splits = np.array(["train", "validation", "test", "train"])
+    assert retraining_splits(splits).tolist() == ["train", "train", "validation", "train"]
+    with pytest.raises(InputError, match="no test split to judge on"):
+        retraining_splits(splits[:2])

@@ -1,5 +1,6 @@
 """From the `data` section of a config to a data set."""
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -10,7 +11,7 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.dataset.manifest import FILE_NAME
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
-from stochconv_jax.data.dataset.splits import Drawing, resolve_splits
+from stochconv_jax.data.dataset.splits import Drawing, resolve_splits, retraining_splits
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
@@ -37,7 +38,10 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
     }
     if config.name not in loaders:
         raise InputError(f"data.name is {config.name!r}; use one of {', '.join(loaders)}")
-    return loaders[config.name](config)
+    dataset = loaders[config.name](config)
+    if not config.retrain:
+        return dataset
+    return dataclasses.replace(dataset, splits=retraining_splits(dataset.splits))
 
 
 def _load_synthetic(config: ConfigDict) -> ImageDataset:

@@ -63,6 +63,20 @@ def resolve_splits(examples: Sequence[Example], fold: int, drawing: Drawing) -> 
     return np.where(splits == f"{FOLD}{fold}", "validation", others)
 
 
+def retraining_splits(splits: np.ndarray) -> np.ndarray:
+    """Returns the splits of a last training: what validated trains, and what tests validates.
+
+    Raises:
+      InputError: there is no test split.
+    """
+    if not (splits == "test").any():
+        raise InputError(
+            "data.retrain trains on the validation images as well, and there is no test split to "
+            "judge on; hold one out with data.test_fraction or the table's split column"
+        )
+    return np.where(splits == "test", "validation", "train")
+
+
 def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
     """Returns the images' splits as they are given, folds by their names, or as they are drawn.
 
