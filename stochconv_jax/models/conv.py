@@ -1,5 +1,7 @@
 """Convolutions and normalisation as layers, which the families of networks are made of."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -20,10 +22,29 @@ def initial_bias(features: int, fan_in: int, rngs: nnx.Rngs) -> jax.Array:
     return jax.random.uniform(rngs.params(), (features,), jnp.float32, -limit, limit)
 
 
+class RunningStatistic(nnx.BatchStat):
+    """A statistic that is always replaced whole.
+
+    Flax's own `variable[...] = x` asks a traced x for its sharding, which it has not, and JAX then
+    goes through all that was traced before to say so: nearly half of the time a network's tracing
+    takes.
+    """
+
+    def __setitem__(self, key: Any, value: jax.Array) -> None:
+        if key is not Ellipsis:
+            raise TypeError("a running statistic is replaced whole: statistic[...] = value")
+        self.set_value(value)
+
+
 class BatchNorm(nnx.BatchNorm):
     """Flax's, whose statistics may be frozen: used in training as in evaluation, and kept."""
 
     frozen = False
+
+    def __init__(self, num_features: int, **arguments: Any):
+        super().__init__(num_features, **arguments)
+        self.mean = RunningStatistic(self.mean[...])
+        self.var = RunningStatistic(self.var[...])
 
     def __call__(
         self,

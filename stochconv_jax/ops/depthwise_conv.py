@@ -108,6 +108,8 @@ def _grouped_gradients(
     return x_gradient, kernel_gradient
 
 
+# Traced once for all layers of one shape, since a kernel has up to 25 taps.
+@functools.partial(jax.jit, static_argnums=0)
 def _shifted(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
     padded = _pad(form, x)
     rows, columns = form.strides
@@ -123,6 +125,7 @@ def _shifted(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return total.astype(x.dtype)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _shifted_gradients(
     form: _Form, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
