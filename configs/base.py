@@ -55,6 +55,8 @@ def _data(name: str) -> ConfigDict:
     data.validation_fraction = 0.2  # of the groups, in (0, 1)
     data.test_fraction = 0.0  # of the groups, in [0, 1)
     data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
+    data.equal_classes = False  # True visits every class as often in a pass as the commonest one
+    data.class_multipliers = ()  # visits to each training image in a pass, by class; () for 1 each
     data.high_size = (1024, 1024)  # pixels (height, width) of the large image; multiples of 2
     data.low_size = (224, 224)  # pixels (height, width) of the small image
     data.augment = _augment()

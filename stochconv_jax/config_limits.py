@@ -45,6 +45,10 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.low_size": _SIZE,
     "data.workers": _at_least(0),
     "data.fold": _at_least(0),
+    "data.class_multipliers": (
+        lambda value: not value or (min(value) >= 0 and max(value) > 0),
+        "a number of 0 or more for each class, one of them more than 0, or ()",
+    ),
     "data.augment.crop_area": (
         lambda value: _is_range(value) and value[1] <= 1,
         "two numbers more than 0 and at most 1, the least first",
