@@ -5,13 +5,13 @@
     python train.py --config=configs/papers/skin_lesions.py:resnet18_small --workdir=runs/resnet18
 
 After the colon stands the network: receptive_cnn, resnet18_small or resnet34_small, the paper's, or
-the cheaper resnet18; after it, divided by commas, `rmsprop` or `adam` in place of SGD with momentum,
-and `plain` for training without augmentation, as in the table's first two columns.
+the cheaper resnet18. After it, divided by commas, may stand `rmsprop` or `adam`, in place of SGD
+with momentum, and `plain`, without augmentation, as in the table's first two columns.
 
-Published accuracies: 0.723 and with augmentation 0.739 (receptive_cnn), 0.82 and 0.889 (resnet18),
-0.8321 and 0.8742 (resnet34); after 20 epochs with SGD 0.82, RMSprop 0.734, Adam 0.76 (table 5). They
-were judged on copies of training images, docs/papers.md, and these networks are judged on other
-lesions. The paper's network without BatchNorm (0.678) is not offered.
+Published accuracies: receptive_cnn 0.723, with augmentation 0.739; resnet18 0.82 and 0.889;
+resnet34 0.8321 and 0.8742; after 20 epochs SGD 0.82, RMSprop 0.734, Adam 0.76 (table 5). They were
+judged on copies of training images (docs/papers.md); here other lesions judge. The paper's network
+without BatchNorm (0.678) is not offered.
 """
 
 from ml_collections import ConfigDict
@@ -30,8 +30,8 @@ def get_config(argument: str = "resnet18_small") -> ConfigDict:
     unknown = set(options) - {*RATES, "plain"}
     if network not in NETWORKS or unknown:
         raise InputError(
-            f"the config has no network {argument!r}; write one of {', '.join(NETWORKS)}, and after "
-            f"a comma {', '.join(RATES)} or plain"
+            f"the config has no network {argument!r}; write one of {', '.join(NETWORKS)}, and "
+            f"after a comma {', '.join(RATES)} or plain"
         )
     config = base.get_config("prepared")
     config.data.directory = "prepared/ham10000_64"
