@@ -50,11 +50,14 @@ def _data(name: str) -> ConfigDict:
     data.fold = 0  # of images that are divided into folds, the one that validates
     data.retrain = False  # True, once all is chosen: validation images train, test images validate
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
+    data.oversample_before_split = 0  # rows of each class, copies that leak; 0 for no copies
     data.synthetic_count = 1000  # synthetic_lesions: images, half of them of each class
     data.synthetic_seed = 0
     data.validation_fraction = 0.2  # of the groups, in (0, 1)
     data.test_fraction = 0.0  # of the groups, in [0, 1)
     data.split_seed = 0  # apart from `seed`, so that runs with other seeds share their splits
+    data.equal_classes = False  # True visits every class as often in a pass as the commonest one
+    data.class_multipliers = ()  # visits to each training image in a pass, by class; () for 1 each
     data.high_size = (1024, 1024)  # pixels (height, width) of the large image; multiples of 2
     data.low_size = (224, 224)  # pixels (height, width) of the small image
     data.augment = _augment()

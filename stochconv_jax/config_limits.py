@@ -45,6 +45,11 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.low_size": _SIZE,
     "data.workers": _at_least(0),
     "data.fold": _at_least(0),
+    "data.oversample_before_split": _at_least(0),
+    "data.class_multipliers": (
+        lambda value: not value or (min(value) >= 0 and max(value) > 0),
+        "a number of 0 or more for each class, one of them more than 0, or ()",
+    ),
     "data.augment.crop_area": (
         lambda value: _is_range(value) and value[1] <= 1,
         "two numbers more than 0 and at most 1, the least first",
@@ -122,6 +127,10 @@ def check_limits(config: ConfigDict) -> None:
     data = config.data
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
+    if data.oversample_before_split and data.fold:
+        raise InputError(
+            "data.oversample_before_split splits by row and knows no folds; leave data.fold at 0"
+        )
     _check_training(config)
     if data.low_size[0] > data.high_size[0] or data.low_size[1] > data.high_size[1]:
         raise InputError(

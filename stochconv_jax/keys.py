@@ -25,6 +25,7 @@ class Purpose(enum.IntEnum):
     EVALUATION = 6
     RESAMPLING = 7
     PROBING = 8
+    OVERSAMPLING = 9
 
 
 def run_key(seed: int, purpose: Purpose) -> jax.Array:

@@ -8,7 +8,9 @@ import pytest
 
 from stochconv_jax.command_line import read_command, read_flags
 from stochconv_jax.config_limits import check_limits
-from stochconv_jax.configs.studies import ham10000, paper, quality, quick, retinas
+from stochconv_jax.configs.papers import skin_lesions
+from stochconv_jax.configs.studies import ham10000, leak, paper, quality, quick, retinas
+from stochconv_jax.data.pipeline.augment import transforms_from_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
 from stochconv_jax.evidence.study import make_runs
@@ -159,9 +161,11 @@ def test_a_runs_own_config_is_read_and_fields_may_be_changed(made):
 def test_a_run_from_before_a_field_has_its_default(made):
     config = json.loads((made / "config.json").read_text())
     del config["eval"]["resamples"], config["model"]["remat"]
+    del config["data"]["equal_classes"], config["data"]["class_multipliers"]
     (made / "config.json").write_text(json.dumps(config))
     config, _ = read_flags(["eval.py", f"--workdir={made}"])
     assert (config.eval.resamples, config.model.remat) == (1000, False)
+    assert (config.data.equal_classes, config.data.class_multipliers) == (False, ())
 
 
 @pytest.mark.parametrize("text", ['{"seed":', "[1, 2]", ""])
@@ -225,6 +229,7 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
     [
         (quick, ()),
         (ham10000, ()),
+        (leak, ()),
         (retinas, ("112",)),
         (retinas, ("72",)),
         (quality, ("polyu",)),
@@ -250,3 +255,29 @@ def test_a_last_training_may_choose_nothing_by_the_test_images():
     config.train.patience = 2
     with pytest.raises(InputError, match=r"train\.patience would choose"):
         check_limits(config)
+
+
+def test_skin_lesions_takes_a_network_an_optimizer_and_no_augmentation():
+    config = skin_lesions.get_config("resnet34_small,rmsprop,plain")
+    assert (config.model.backbone, config.train.optimizer) == ("resnet34_small", "rmsprop")
+    assert config.data.equal_classes
+    assert transforms_from_config(config.data.augment) == ()
+    augmented = skin_lesions.get_config("receptive_cnn")
+    assert (augmented.train.optimizer, augmented.data.augment.hue) == ("sgd", 0.15)
+    assert len(transforms_from_config(augmented.data.augment)) == 4
+    for made in (config, augmented):
+        check_limits(made)
+        model_from_config(made, num_outputs=7, abstract=True)
+    for argument in ("resnet50", "resnet18_small,lion", ""):
+        with pytest.raises(InputError, match="write one of receptive_cnn, resnet18_small"):
+            skin_lesions.get_config(argument)
+
+
+def test_the_studys_protocols_differ_in_when_rows_are_copied_alone():
+    runs = {run.name: run.config for run in make_runs(leak.get_config())}
+    for network in ("receptive_cnn", "resnet18"):
+        published = runs[f"{network}_published/seed1"].copy_and_resolve_references()
+        assert published.data.oversample_before_split == 1000
+        with published.unlocked():
+            published.data.oversample_before_split = 0
+        assert published.to_dict() == runs[f"{network}_lesions_first/seed1"].to_dict()

@@ -22,13 +22,18 @@ def xlas_conv(x, kernel, groups, strides, padding):
 
 
 @pytest.mark.parametrize(
-    ("groups", "strides", "padding"),
-    [(1, (1, 1), "SAME"), (2, (1, 1), "SAME"), (4, (2, 1), ((1, 1), (0, 2)))],
+    ("groups", "strides", "padding", "size"),
+    [
+        (1, (1, 1), "SAME", (7, 8)),
+        (1, (2, 2), "SYMMETRIC", (2, 4)),
+        (2, (1, 1), "SAME", (7, 8)),
+        (4, (2, 1), ((1, 1), (0, 2)), (7, 8)),
+    ],
 )
 @pytest.mark.parametrize("method", ["split", "grouped"])
-def test_equals_xlas_convolution_with_gradients(groups, strides, padding, method):
+def test_equals_xlas_convolution_with_gradients(groups, strides, padding, size, method):
     x_key, kernel_key = jax.random.split(jax.random.key(0))
-    x = jax.random.normal(x_key, (2, 7, 8, 8))
+    x = jax.random.normal(x_key, (2, *size, 8))
     kernel = jax.random.normal(kernel_key, (3, 3, 8 // groups, 12))
 
     def value_and_gradients(conv):
@@ -50,6 +55,15 @@ def test_the_form_is_that_of_the_platform_it_is_lowered_for(platform, grouped):
     text = export(jnp.ones((1, 9, 9, 4)), jnp.ones((3, 3, 2, 6))).mlir_module()
     assert text.count("stablehlo.convolution") == (1 if grouped else 2)
     assert ("feature_group_count = 2" in text) == grouped
+
+
+def test_images_smaller_than_the_kernel_are_a_product_of_patches_on_the_cpu():
+    def text(side):
+        conv = jax.jit(lambda *x: grouped_conv(*x, 1))
+        return conv.lower(jnp.ones((1, side, side, 4)), jnp.ones((3, 3, 4, 6))).as_text()
+
+    assert "stablehlo.convolution" in text(3)
+    assert "stablehlo.convolution" not in text(2)
 
 
 def test_gradients_over_four_devices_equal_one_devices():

@@ -154,7 +154,7 @@ def test_colours_change_alike_in_both_images():
 
 
 def test_a_batch_larger_than_the_split_is_refused():
-    with pytest.raises(InputError, match=r"train.batch_size is 17 and the training split has 16"):
+    with pytest.raises(InputError, match=r"train.batch_size is 17 and a pass of training has 16"):
         Pipeline(make_dataset(), (8, 12)).training_steps(17)
 
 

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.dataset.manifest import FILE_NAME
+from stochconv_jax.data.dataset.oversampling import describe_leak, oversample
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
 from stochconv_jax.data.dataset.splits import Drawing, resolve_splits, retraining_splits
@@ -39,9 +40,13 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
     if config.name not in loaders:
         raise InputError(f"data.name is {config.name!r}; use one of {', '.join(loaders)}")
     dataset = loaders[config.name](config)
-    if not config.retrain:
-        return dataset
-    return dataclasses.replace(dataset, splits=retraining_splits(dataset.splits))
+    if config.oversample_before_split:
+        dataset = oversample(dataset, config.oversample_before_split, _drawing(config))
+    if config.retrain:
+        dataset = dataclasses.replace(dataset, splits=retraining_splits(dataset.splits))
+    if config.oversample_before_split:
+        print(describe_leak(dataset), flush=True)
+    return dataset
 
 
 def _load_synthetic(config: ConfigDict) -> ImageDataset:

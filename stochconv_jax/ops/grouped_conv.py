@@ -8,6 +8,7 @@ from jax import lax
 
 from stochconv_jax.ops.method import platform_of, run_form
 from stochconv_jax.ops.padding import Padding, Pads, resolve_padding
+from stochconv_jax.ops.patch_conv import patch_conv
 from stochconv_jax.ops.varying import vary_alike
 
 
@@ -47,6 +48,11 @@ def grouped_conv(
             f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]} / {groups}, K] with K a "
             f"multiple of {groups}"
         )
+    if groups == 1 and any(
+        side < taps for side, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    ):
+        # XLA:CPU swaps images and kernels that are the larger, and is a hundred times slower so.
+        return patch_conv(x, kernel, strides, padding)
     platform = platform_of(method, cpu="split", elsewhere="grouped")
     pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
     if groups == 1:

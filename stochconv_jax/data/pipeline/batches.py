@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.pipeline.augment import Transform, transforms_from_config
+from stochconv_jax.data.pipeline.balance import Balanced
 from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
 from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.errors import InputError
@@ -67,7 +68,8 @@ class Pipeline:
         """Returns the pipeline of a config's `data` section.
 
         Raises:
-          InputError: the large image is looked at and does not divide by the strides.
+          InputError: the large image is looked at and does not divide by the strides, or there is
+            not a multiplier for each class.
         """
         size = dataset.framing.size
         if high and any(side % stride for side, stride in zip(size, strides, strict=True)):
@@ -77,7 +79,13 @@ class Pipeline:
             )
         transforms = transforms_from_config(config.augment)
         low_size = tuple(config.low_size)
-        return cls(dataset, low_size, high, config.workers, transforms, strides=strides)
+        sampler: Callable[[np.ndarray, int], Sampler] = shuffled
+        multipliers = tuple(config.class_multipliers)
+        if multipliers or config.equal_classes:
+            sampler = Balanced.of(dataset, multipliers, config.equal_classes)
+        return cls(
+            dataset, low_size, high, config.workers, transforms, strides=strides, sampler=sampler
+        )
 
     def training_steps(self, batch_size: int) -> int:
         """Returns the whole batches in one pass over the training split.
@@ -88,7 +96,7 @@ class Pipeline:
         images = len(self._order(seed=0)(0))
         if images < batch_size:
             raise InputError(
-                f"train.batch_size is {batch_size} and the training split has {images} images; "
+                f"train.batch_size is {batch_size} and a pass of training has {images} images; "
                 "use a smaller batch or more images"
             )
         return images // batch_size

@@ -1,0 +1,39 @@
+"""What is it worth to copy rows before they are split? Sainadh 2023, table 4, at a small scale.
+
+    python -m stochconv_jax.study --config=configs/studies/leak.py --workdir=runs/leak
+    python -m benchmarks.leak runs/leak
+
+On images prepared as `papers/skin_lesions.py` says. `published` draws 1,000 rows of each class and
+then splits them by row; `lesions_first` splits by lesion and draws classes equally in training
+alone. Both train for the same number of steps, without augmentation; docs/papers.md tells why.
+"""
+
+from ml_collections import ConfigDict
+
+from stochconv_jax.configs.papers import skin_lesions
+from stochconv_jax.configs.studies.base import make_study
+
+# 1,400 rows of about 200 a class test in the paper's table 7: a fifth of these.
+ROWS = 1000
+
+
+def get_config() -> ConfigDict:
+    """Returns the study, locked."""
+    config = skin_lesions.get_config("receptive_cnn,plain").unlock()
+    config.train.schedule = "cosine"
+    config.train.epochs = 1
+    config.train.steps_per_epoch = 200
+    config.eval.checkpoint = "latest"
+    config.eval.batch_size = 100
+    config.eval.resamples = 20  # benchmarks/leak.py has intervals of its own
+    networks = {
+        "receptive_cnn": {},
+        "resnet18": {"backbone": "resnet18", "dropout_rate": 0.0},
+    }
+    protocols = {"published": {"oversample_before_split": ROWS}, "lesions_first": {}}
+    models: dict[str, dict] = {
+        f"{network}_{protocol}": {"model": model, "data": data}
+        for network, model in networks.items()
+        for protocol, data in protocols.items()
+    }
+    return make_study(config.lock(), models, seeds=(0, 1, 2))
