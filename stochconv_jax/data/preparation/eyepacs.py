@@ -1,8 +1,8 @@
 """EyePACS, the retinas of Kaggle's Diabetic Retinopathy Detection (2015), as downloaded.
 
-`trainLabels.csv` (image, level) lists what trains; `retinopathy_solution.csv` (image, level, Usage),
-which was published after the competition, what tests. The images, such as 10_left.jpeg, lie
-anywhere below.
+`trainLabels.csv` (image, level) lists what trains; `retinopathy_solution.csv` (image, level,
+Usage), which was published after the competition, what tests. The images, such as 10_left.jpeg,
+lie anywhere below.
 """
 
 import pathlib
