@@ -1,7 +1,6 @@
 """The command line of `python -m stochconv_jax.prepare`."""
 
 import argparse
-import dataclasses
 import os
 import pathlib
 import sys
@@ -89,9 +88,16 @@ def _reader(options: argparse.Namespace) -> Callable[[pathlib.Path], list[Photog
     elif options.verb == "eyepacs":
         photographs = read_eyepacs(source)
     else:
-        names = [field.name for field in dataclasses.fields(FolderTable)[1:]]
-        columns = {name: getattr(options, name) for name in names}
-        photographs = read_folder(FolderTable(options.source, **columns))
+        photographs = read_folder(
+            FolderTable(
+                options.source,
+                options.table,
+                options.image_column,
+                options.label_column,
+                options.group_column,
+                options.split_column,
+            )
+        )
     return lambda _: photographs
 
 
