@@ -18,6 +18,18 @@ DATA_SETS = {
     "isic": "prepared",
 }
 
+# The order in which training augments, unless `data.augment.order` says another. "crop" stands for
+# crop_area, crop_aspect and data.crop_size, the others for the fields that begin so.
+AUGMENTATIONS = (
+    (1.0, "crop", "shift", "scale", "rotation", "flips"),
+    (1.0, "randaugment"),
+    (1.0, "brightness", "contrast", "saturation", "hue", "fancy_pca"),
+    (1.0, "hsv_shift"),
+    (1.0, "blur"),
+    (1.0, "noise"),
+    (1.0, "cutout"),
+)
+
 
 def get_config(data: str = "synthetic") -> ConfigDict:
     """Returns the plain EfficientNet-B0 under the paper's protocol; fields may only be changed."""
@@ -60,6 +72,8 @@ def _data(name: str) -> ConfigDict:
     data.class_multipliers = ()  # visits to each training image in a pass, by class; () for 1 each
     data.high_size = (1024, 1024)  # pixels (height, width) of the large image; multiples of 2
     data.low_size = (224, 224)  # pixels (height, width) of the small image
+    data.crop_size = (0, 0)  # (height, width) cut from the large image, at random in training, else
+    # from its middle; the small image is this part shrunk; (0, 0) for the whole image
     data.augment = _augment()
     data.prepared_directory = "prepared"  # where prepared data sets are kept
     data.workers = 0  # reader processes; 0 reads with threads
@@ -67,20 +81,30 @@ def _data(name: str) -> ConfigDict:
 
 
 def _augment() -> ConfigDict:
-    """What training does to each image, in this order; stochconv_jax/data/pipeline says how."""
+    """What training does to each image; stochconv_jax/data/pipeline says how."""
     augment = ConfigDict()
+    augment.order = AUGMENTATIONS  # (probability, names of fields) of each step; the fields of a
+    # step are done all together, or none of them
     augment.crop_area = (0.6, 1.0)  # least and largest share of the image's area, in (0, 1]
     augment.crop_aspect = (3 / 4, 4 / 3)  # least and largest width by height, beside the image's
+    augment.shift = 0.0  # along each side by +- this share of it, in [0, 1)
+    augment.scale = 0.0  # enlarged by a factor of 1 +- this, in [0, 1)
     augment.rotation = 180.0  # degrees of +- this, in [0, 180]
     augment.flips = True  # left for right and top for bottom, each for half of the images
+    augment.randaugment_operations = 0  # drawn for each image; 0 for none
+    augment.randaugment_magnitude = 9.0  # of each, 0 to 10
+    augment.randaugment_weights = "uniform"  # or shape, which draws those of shape more often
     augment.brightness = 0.0  # factor on pixels of 1 +- this, in [0, 1)
     augment.contrast = 0.0  # factor on the distance from mean grey, 1 +- this, in [0, 1)
     augment.saturation = 0.0  # factor on the distance from a pixel's grey, 1 +- this, in [0, 1)
     augment.hue = 0.0  # turns of the colour wheel of +- this, in [0, 0.5]
     augment.fancy_pca = 0.0  # standard deviation along principal colours; published: 0.1
+    augment.fancy_pca_axes = "imagenet"  # or image, for the principal colours of each image
+    augment.hsv_shift = (0.0, 0.0, 0.0)  # of hue, saturation, value of +- this, in 180ths, 255ths
     augment.blur = 0.0  # largest standard deviation, pixels of the large image
     augment.noise = 0.0  # standard deviation, grey levels of 0 to 255
-    augment.cutout = 0.0  # side of the greyed square, as a share of the shorter side, in [0, 1)
+    augment.noise_least = 0.0  # draws the variance between this one's and that of `noise`; 0: not
+    augment.cutout = 0.0  # side of a square of the mean colour, share of the shorter side, [0, 1)
     return augment
 
 

@@ -45,7 +45,7 @@ def _find(file: str) -> pathlib.Path:
     shipped = SHIPPED.joinpath(*parts).with_suffix(".py")
     if not path.is_absolute() and shipped.is_file():
         return shipped
-    names = [*SHIPPED.glob("*.py"), *SHIPPED.glob("studies/*.py")]
+    names = [*SHIPPED.glob("*.py"), *SHIPPED.glob("papers/*.py"), *SHIPPED.glob("studies/*.py")]
     known = sorted(name.relative_to(SHIPPED).with_suffix("").as_posix() for name in names)
     shown = ", ".join(name for name in known if not name.endswith("base"))
     raise InputError(

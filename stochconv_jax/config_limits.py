@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.configs.base import AUGMENTATIONS
 from stochconv_jax.errors import InputError
 
 
@@ -43,6 +44,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.split_seed": _at_least(0),
     "data.high_size": _SIZE,
     "data.low_size": _SIZE,
+    "data.crop_size": _WINDOW,
     "data.workers": _at_least(0),
     "data.fold": _at_least(0),
     "data.oversample_before_split": _at_least(0),
@@ -55,14 +57,25 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "two numbers more than 0 and at most 1, the least first",
     ),
     "data.augment.crop_aspect": _RANGE,
+    "data.augment.shift": _SHARE,
+    "data.augment.scale": _SHARE,
     "data.augment.rotation": (lambda value: 0 <= value <= 180, "0 to 180"),
+    "data.augment.randaugment_operations": _at_least(0),
+    "data.augment.randaugment_magnitude": (lambda value: 0 <= value <= 10, "0 to 10"),
+    "data.augment.randaugment_weights": _one_of("uniform", "shape"),
     "data.augment.brightness": _SHARE,
     "data.augment.contrast": _SHARE,
     "data.augment.saturation": _SHARE,
     "data.augment.hue": (lambda value: 0 <= value <= 0.5, "0 to 0.5"),
     "data.augment.fancy_pca": _NOT_NEGATIVE,
+    "data.augment.fancy_pca_axes": _one_of("imagenet", "image"),
+    "data.augment.hsv_shift": (
+        lambda value: len(value) == 3 and all(0 <= part <= 255 for part in value),
+        "three numbers, 0 to 255",
+    ),
     "data.augment.blur": _NOT_NEGATIVE,
     "data.augment.noise": _NOT_NEGATIVE,
+    "data.augment.noise_least": _NOT_NEGATIVE,
     "data.augment.cutout": _SHARE,
     "model.stem_features": _at_least(0),
     "model.windows": _at_least(0),
@@ -132,11 +145,56 @@ def check_limits(config: ConfigDict) -> None:
             "data.oversample_before_split splits by row and knows no folds; leave data.fold at 0"
         )
     _check_training(config)
-    if data.low_size[0] > data.high_size[0] or data.low_size[1] > data.high_size[1]:
+    _check_augmentations(data.augment)
+    if data.crop_size[0] > data.high_size[0] or data.crop_size[1] > data.high_size[1]:
         raise InputError(
-            f"data.low_size {data.low_size} is larger than data.high_size {data.high_size}; "
+            f"data.crop_size {data.crop_size} is larger than data.high_size {data.high_size}, "
+            "from which it is cut"
+        )
+    large = large_size(data)
+    if data.low_size[0] > large[0] or data.low_size[1] > large[1]:
+        name = "data.crop_size" if any(data.crop_size) else "data.high_size"
+        raise InputError(
+            f"data.low_size {data.low_size} is larger than {name} {large}; "
             "the small image is the large one shrunk"
         )
+
+
+def large_size(data: ConfigDict) -> tuple[int, int]:
+    """Returns (height, width) of the large image that a network sees, of the `data` section."""
+    height, width = data.crop_size if any(data.crop_size) else data.high_size
+    return height, width
+
+
+def _check_augmentations(augment: ConfigDict) -> None:
+    """Checks that `order` names what is asked for, once, and divides no step between two kinds."""
+    geometry, known = set(AUGMENTATIONS[0][1:]), {n for _, *names in AUGMENTATIONS for n in names}
+    named = [name for _, *names in augment.order for name in names]
+    for probability, *names in augment.order:
+        if not 0 < probability <= 1 or not names:
+            raise InputError(
+                f"data.augment.order has the step {(probability, *names)}; write a probability "
+                "more than 0 and at most 1, then names of augmentations"
+            )
+        if geometry & set(names) and set(names) - geometry:
+            raise InputError(
+                f"data.augment.order has the step {(probability, *names)}, which changes places "
+                "and colours; make two steps of it"
+            )
+    for name in named:
+        if name not in known or named.count(name) > 1:
+            raise InputError(
+                f"data.augment.order names {name!r}, which "
+                + ("stands there twice" if name in known else f"is not one of {', '.join(known)}")
+            )
+    asked = {
+        "crop": tuple(augment.crop_area) != (1, 1) or tuple(augment.crop_aspect) != (1, 1),
+        "randaugment": augment.randaugment_operations,
+        "hsv_shift": any(augment.hsv_shift),
+    }
+    for name in known - set(named):
+        if asked[name] if name in asked else augment[name]:
+            raise InputError(f"data.augment.order leaves out {name}, which is asked for; name it")
 
 
 def _check_training(config: ConfigDict) -> None:

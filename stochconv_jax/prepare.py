@@ -1,4 +1,4 @@
-"""Prepares images for training: stochconv prepare isic|folder|show --help."""
+"""Prepares images for training: stochconv prepare isic|folder|cifar|eyepacs|show --help."""
 
 
 def main() -> None:

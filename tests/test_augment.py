@@ -4,15 +4,17 @@ import pathlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from configs import base
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.config_limits import check_limits
-from stochconv_jax.data.pipeline.augment import transforms_from_config
-from stochconv_jax.data.pipeline.color import ColorShift
+from stochconv_jax.data.pipeline.augment import Sometimes, transforms_from_config
+from stochconv_jax.data.pipeline.batches import derive_views
+from stochconv_jax.data.pipeline.color import ColorShift, HsvShift
 from stochconv_jax.data.pipeline.corruption import Blur, Cutout, Noise
 from stochconv_jax.data.pipeline.shrink import shrink
-from stochconv_jax.data.pipeline.warp import Crop, Flips, Rotation, Warp
+from stochconv_jax.data.pipeline.warp import Crop, Flips, Place, Rotation, Scale, Shift, Warp
 from stochconv_jax.errors import InputError
 
 augment = Warp()
@@ -84,6 +86,11 @@ def test_a_configs_augmentations_are_those_that_change_anything():
         ("brightness", 1.0),
         ("hue", 0.6),
         ("blur", -1.0),
+        ("shift", 1.0),
+        ("randaugment_magnitude", 11.0),
+        ("randaugment_weights", "color"),
+        ("fancy_pca_axes", "mine"),
+        ("hsv_shift", (5.0, 10.0, 256.0)),
     ],
 )
 def test_an_augmentation_beyond_its_limits_is_refused(field, value):
@@ -92,6 +99,112 @@ def test_an_augmentation_beyond_its_limits_is_refused(field, value):
     config.data.augment[field] = value
     with pytest.raises(InputError, match=rf"data.augment.{field} is .*; it must be"):
         check_limits(config)
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        (((1.0, "crop", "rotation"),), "leaves out flips, which is asked for"),
+        (((1.0, "crop", "rotation", "flips"), (0.5, "flips")), "names 'flips', which stands there"),
+        (((1.0, "crop", "rotation", "flips", "noise"),), "changes places and colours"),
+        (((1.0, "crop", "rotation", "flips"), (0.0, "noise")), "has the step .0.0, 'noise'."),
+        (((1.0, "crop", "rotation", "flips"), (0.5, "sharpness")), "names 'sharpness', which is"),
+    ],
+)
+def test_an_order_that_says_nothing_clear_is_refused(order, sentence):
+    config = base.get_config()
+    config.data.augment.order = order
+    with pytest.raises(InputError, match=sentence):
+        check_limits(config)
+
+
+def mashhadis():
+    """The augmentations of Mashhadi 2023, section 3.2."""
+    config = base.get_config()
+    config.data.update(high_size=(512, 512), crop_size=(416, 416), low_size=(416, 416))
+    config.data.augment.update(
+        order=(
+            (0.5, "hsv_shift"),
+            (0.2, "fancy_pca"),
+            (1.0, "flips"),
+            (0.2, "noise"),
+            (0.5, "shift", "scale", "rotation"),
+            (0.5, "brightness", "contrast"),
+            (1.0, "crop"),
+        ),
+        hsv_shift=(5.0, 10.0, 5.0),
+        fancy_pca=0.1,
+        fancy_pca_axes="image",
+        noise=math.sqrt(50),
+        noise_least=math.sqrt(10),
+        shift=0.25,
+        scale=0.25,
+        rotation=30.0,
+        brightness=0.1,
+        contrast=0.1,
+        crop_area=(1.0, 1.0),
+        crop_aspect=(1.0, 1.0),
+    )
+    check_limits(config)
+    return config
+
+
+def test_a_config_says_seven_augmentations_in_their_order_with_their_probabilities():
+    config = mashhadis()
+    assert transforms_from_config(config.data.augment, config.data.crop_size) == (
+        Sometimes(0.5, (HsvShift((5.0, 10.0, 5.0)),)),
+        Sometimes(0.2, (ColorShift(fancy_pca=0.1, fancy_pca_axes="image"),)),
+        Warp((Flips(),)),
+        Sometimes(0.2, (Noise(math.sqrt(50), math.sqrt(10)),)),
+        Warp((Sometimes(0.5, (Shift(0.25), Scale(0.25), Rotation(30.0))),)),
+        Sometimes(0.5, (ColorShift(0.1, 0.1, fancy_pca_axes="image"),)),
+        Warp((Place((416, 416)),)),
+    )
+
+
+def test_what_is_done_sometimes_is_done_so_often(image):
+    done = Sometimes(0.2, (Noise(5.0), Cutout(0.5)))
+    rng = np.random.default_rng(0)
+    views = [done(image, rng) for _ in range(500)]
+    changed = [view for view in views if (view != image).any()]
+    assert 70 <= len(changed) <= 130
+    assert all((view != image).mean() > 0.5 for view in changed), "all of its parts are done"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shift_scale_and_rotation_are_pillows(seed):
+    rough = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    image = cv2.GaussianBlur(rough, (0, 0), 2)
+    warp = Warp((Shift(0.1), Scale(0.2), Rotation(30.0)))
+    out = warp(image, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    shift = rng.uniform(-0.1, 0.1, 2) * (80, 60)
+    factor, angle = 1 + rng.uniform(-0.2, 0.2), math.radians(rng.uniform(-30, 30))
+    linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    linear /= factor
+    middle = np.array([40, 30])
+    offset = middle + shift - linear @ middle
+    affine = np.column_stack([linear, offset]).ravel().tolist()
+    expected = Image.fromarray(image).transform(
+        (80, 60), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
+    )
+    inside = (slice(25, 35), slice(30, 50))
+    difference = np.abs(out[inside].astype(int) - np.asarray(expected)[inside])
+    assert difference.max() <= 4
+    assert np.abs(out[inside].astype(int) - image[inside]).mean() > 2
+
+
+def test_a_place_moves_by_whole_pixels_to_every_place_where_the_crop_fits():
+    image = np.arange(7 * 9, dtype=np.uint8).reshape(7, 9, 1).repeat(3, axis=2)
+    rng = np.random.default_rng(0)
+    crops = set()
+    for _ in range(400):
+        views = derive_views(Warp((Place((4, 6)),))(image, rng), (4, 6), None, (4, 6))
+        crops.add(views["image_low"][..., 0].tobytes())
+    expected = {
+        image[top : top + 4, left : left + 6, 0].tobytes() for top in range(4) for left in range(4)
+    }
+    assert crops == expected
 
 
 class FixedDraws:

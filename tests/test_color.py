@@ -87,10 +87,45 @@ def test_noise_has_the_standard_deviation_that_was_asked_for(image):
     assert np.std(changed(image, noise=8.0) - image) == pytest.approx(8, rel=0.05)
 
 
-def test_cutout_greys_one_square(image):
+def test_noise_whose_variance_is_drawn_has_one_between_the_two(image):
+    deviations = [np.std(changed(image, n, noise=8.0, noise_least=4.0) - image) for n in range(60)]
+    assert 3.8 < min(deviations) < 4.8
+    assert 7.2 < max(deviations) < 8.2
+    assert np.mean(np.square(deviations)) == pytest.approx((16 + 64) / 2, rel=0.15)
+
+
+def test_hsv_shift_is_the_written_out_one(image):
+    hue, saturation, value = np.rint(np.random.default_rng(4).uniform(-1, 1, 3) * (5, 10, 5))
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(int)
+    hsv[..., 0] = (hsv[..., 0] + hue) % 180
+    hsv[..., 1:] = np.clip(hsv[..., 1:] + np.array([saturation, value]), 0, 255)
+    expected = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)
+    np.testing.assert_array_equal(changed(image, 4, hsv_shift=(5.0, 10.0, 5.0)), expected)
+    assert (expected != image).any()
+
+
+def test_fancy_pca_of_the_image_adds_its_eigenvectors_by_their_eigenvalues():
+    rng = np.random.default_rng(0)
+    grey = rng.integers(40, 200, (50, 50, 1)) + rng.integers(-8, 9, (50, 50, 3))
+    image = grey.astype(np.uint8)
+    draws = np.random.default_rng(3)
+    draws.uniform(size=4)
+    alpha = 30 * draws.standard_normal(3)
+    pixels = image.reshape(-1, 3) / 255
+    centred = pixels - pixels.mean(axis=0)
+    eigenvalues, vectors = np.linalg.eigh(centred.T @ centred / (len(pixels) - 1))
+    added = 255 * sum(a * e * v for a, e, v in zip(alpha, eigenvalues, vectors.T, strict=True))
+    expected = np.clip(np.rint(image + added), 0, 255)
+    out = changed(image, 3, fancy_pca=30.0, fancy_pca_axes="image")
+    np.testing.assert_allclose(out, expected, atol=1)
+    assert np.abs(added).max() > 5
+
+
+def test_cutout_fills_one_square_with_the_mean_colour(image):
+    image[..., 0] //= 2
     out = changed(image, seed=3, cutout=0.5)
-    grey = (out == 128).all(axis=2)
-    rows, columns = np.flatnonzero(grey.any(axis=1)), np.flatnonzero(grey.any(axis=0))
-    assert grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    filled = (out == np.rint(image.mean(axis=(0, 1)))).all(axis=2)
+    rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
+    assert filled[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
     assert 16 <= len(rows) <= 33
-    np.testing.assert_array_equal(out[~grey], image[~grey])
+    np.testing.assert_array_equal(out[~filled], image[~filled])

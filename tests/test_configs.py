@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from stochconv_jax.command_line import read_command, read_flags
+from stochconv_jax.config_file import load_config
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.configs.papers import skin_lesions
-from stochconv_jax.configs.studies import ham10000, leak, paper, quality, quick, retinas
+from stochconv_jax.configs.studies import grades, ham10000, leak, paper, quality, quick, retinas
 from stochconv_jax.data.pipeline.augment import transforms_from_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
@@ -17,6 +18,7 @@ from stochconv_jax.evidence.study import make_runs
 from stochconv_jax.models.from_config import model_from_config
 
 ROOT = pathlib.Path(__file__).parents[1]
+PAPERS = sorted(path.stem for path in (ROOT / "configs" / "papers").glob("*.py"))
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "base")
 
 
@@ -46,6 +48,40 @@ def test_every_config_is_locked_and_makes_a_network(name):
 def test_every_config_takes_a_folder(name):
     config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]("folder")
     assert config.data.name == "image_folder"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_config_of_a_paper_is_locked_and_within_the_limits_from_anywhere(
+    name, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(f"configs/papers/{name}.py")
+    assert config.is_locked
+    check_limits(config)
+
+
+def test_songs_configs_differ_in_what_is_asked_for():
+    plain, augmented = (
+        load_config(f"configs/papers/retinopathy.py:{name}") for name in ("plain", "randaugment")
+    )
+    assert (plain.train.optimizer, plain.train.weight_decay) == ("adam", 1e-5)
+    assert augmented.data.augment.randaugment_operations == 2
+    with augmented.unlocked():
+        augmented.data.augment.randaugment_operations = 0
+    assert augmented == plain
+    fine, scratch = (
+        load_config(f"configs/papers/cifar.py:{name}") for name in ("100", "10_scratch")
+    )
+    assert (fine.data.directory, scratch.data.directory) == (
+        "prepared/cifar100",
+        "prepared/cifar10",
+    )
+    assert (fine.train.optimizer, fine.train.momentum) == ("sgd", 0.99)
+    assert scratch.train.optimizer == "adam"
+    with pytest.raises(InputError, match="no data '1000'; write 10, 100"):
+        load_config("configs/papers/cifar.py:1000")
+    with pytest.raises(InputError, match="no augmentation 'none'; write plain"):
+        load_config("configs/papers/retinopathy.py:none")
 
 
 def test_windows_may_be_larger_than_the_small_image_where_branches_join_at_the_head():
@@ -230,6 +266,7 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
         (quick, ()),
         (ham10000, ()),
         (leak, ()),
+        (grades, ()),
         (retinas, ("112",)),
         (retinas, ("72",)),
         (quality, ("polyu",)),

@@ -10,6 +10,7 @@ from support import complain, read_rows, run_here, write_rows
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 from stochconv_jax.eval import OPTIONS
 from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.evaluation.external import external_images, folder_table
 from stochconv_jax.runs.run import Run
 
 COUNT = 24
@@ -94,6 +95,24 @@ def test_images_of_a_group_that_the_run_was_trained_on_are_left_out(straight, ot
     assert metrics["images"] == COUNT - 2
     assert "2 images belong to groups that the run was trained" in metrics["left_out"][1]
     assert "6.png (group p3), 7.png (group p3)" in metrics["left_out"][1]
+
+
+def test_names_without_their_extension_are_found_as_aptos_has_them(straight, tmp_path):
+    rows = [["id_code", "diagnosis"]]
+    (tmp_path / "train_images").mkdir()
+    for number in range(4):
+        image = draw_lesion(np.random.default_rng((8, number)), 128, number % 2 == 1)
+        Image.fromarray(image).save(tmp_path / "train_images" / f"0a{number}f.png")
+        rows.append([f"0a{number}f", ("benign", "malignant")[number % 2]])
+    write_rows(tmp_path / "train.csv", rows)
+    run = Run.open(straight)
+    table = folder_table(
+        run, str(tmp_path / "train_images"), str(tmp_path / "train.csv"), "id_code", "diagnosis", ""
+    )
+    found = external_images(run, table)
+    assert [example.id for example in found.dataset.examples] == [row[0] for row in rows[1:]]
+    assert [example.label for example in found.dataset.examples] == [row[1] for row in rows[1:]]
+    assert found.left_out == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.framing import Framing
-from stochconv_jax.evaluation import metrics
+from stochconv_jax.evaluation import metrics, plots
 from stochconv_jax.evaluation.deferral import (
     area_under_risk,
     deferral_table,
@@ -141,6 +141,43 @@ def test_kappa_of_grades_weighs_far_errors_more():
     ]
     assert kappas[0] == pytest.approx(1.0)
     assert kappas[0] > kappas[1] > kappas[2]
+
+
+def test_accuracy_and_kappa_of_grades_have_intervals_and_stand_in_the_table():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(5, 200, p=[0.6, 0.1, 0.15, 0.05, 0.1])
+    logits = 2 * np.eye(5)[labels] + rng.normal(0, 1, (200, 5))
+    predictions = Predictions(np.arange(200), labels, logits[:, None])
+    examples = [Example(str(n), str(label), f"p{n // 2}", "") for n, label in enumerate(labels)]
+    summary = summarize(predictions, examples, ("0", "1", "2", "3", "4"), None, 50)
+    decisions = logits.argmax(axis=1)
+    assert summary["accuracy"] == pytest.approx((decisions == labels).mean())
+    table = np.array(summary["confusion"], float)
+    weights = (np.arange(5)[:, None] - np.arange(5)) ** 2
+    chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    kappa = 1 - (weights * table).sum() / (weights * chance).sum()
+    assert summary["quadratic_weighted_kappa"] == pytest.approx(kappa)
+    for name in ("accuracy", "quadratic_weighted_kappa"):
+        low, high = summary["intervals"][name]
+        assert low < summary[name] < high < low + 0.35
+    named = summarize(predictions, examples, ("none", "a", "b", "c", "d"), None, 20)
+    assert "quadratic_weighted_kappa" not in named
+    assert named["accuracy"] == summary["accuracy"]
+
+
+def test_many_classes_show_the_hardest_and_a_confusion_of_readable_size():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 40
+    scores = np.eye(40)[labels] * (labels[:, None] >= 10) + rng.uniform(0, 0.5, (400, 40))
+    classes = [f"class {number:02d}" for number in range(40)]
+    roc, precision, probabilities = plots.plot_curves(labels, scores, classes).axes
+    for axes in (roc, precision, probabilities):
+        shown = {text.get_text()[-8:] for text in axes.get_legend().get_texts()} - {"guessing"}
+        assert len(axes.get_legend().get_texts()) <= 11, shown
+    listed = [text.get_text() for text in roc.get_legend().get_texts()]
+    assert set(listed) - {"guessing"} == set(classes[:10])
+    confusion = plots.plot_confusion(np.eye(40, dtype=int).tolist(), classes)
+    assert max(confusion.get_size_inches()) < 16
 
 
 def test_thresholds_are_kept_when_other_images_are_judged():

@@ -16,6 +16,7 @@ from stochconv_jax.data.pipeline.color import ColorShift
 from stochconv_jax.data.pipeline.corruption import Blur, Cutout, Noise
 from stochconv_jax.data.pipeline.warp import Warp
 from stochconv_jax.errors import InputError
+from stochconv_jax.ops import images_from_planes
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -151,6 +152,30 @@ def test_colours_change_alike_in_both_images():
     assert np.abs(means - plain["image_high"].mean(axis=(1, 2, 4, 5))).max() > 5
     again = next(pipeline.training_batches(16, 0, 0))
     np.testing.assert_array_equal(batch["image_high"], again["image_high"])
+
+
+def test_a_crop_is_the_middle_in_evaluation_and_anywhere_in_training():
+    config = base.get_config().data
+    config.update(high_size=(32, 48), crop_size=(24, 32), low_size=(12, 16))
+    config.augment.update(crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0), rotation=0.0, flips=False)
+    dataset = make_dataset()
+    pipeline = Pipeline.from_config(dataset, config, high=True)
+    judged = next(pipeline.evaluation_batches("validation", 7))
+    whole = decode(dataset.records[0]["image"])
+    np.testing.assert_array_equal(images_from_planes(judged["image_high"])[0], whole[4:28, 8:40])
+    trained = next(pipeline.training_batches(16, 0, 0))
+    places = set()
+    for index, crop in zip(
+        trained["index"], images_from_planes(trained["image_high"]), strict=True
+    ):
+        whole = decode(dataset.records[index]["image"])
+        parts = np.lib.stride_tricks.sliding_window_view(whole, crop.shape).squeeze(2)
+        (place,) = np.argwhere((parts == crop).all(axis=(2, 3, 4)))
+        places.add(tuple(place.tolist()))
+    assert len(places) > 8
+    config.crop_size = (25, 32)
+    with pytest.raises(InputError, match=r"data.crop_size is 25x32; its sides must be multiples"):
+        Pipeline.from_config(dataset, config, high=True)
 
 
 def test_a_batch_larger_than_the_split_is_refused():

@@ -38,6 +38,8 @@ def compute_metrics(
         "calibration_error": calibration_error(labels, scores),
         "balanced_accuracy": _balanced_accuracy(labels, decisions, scores.shape[1]),
     }
+    if scores.shape[1] > 2:
+        found["accuracy"] = float((decisions == labels).mean())
     if ordered:
         found["quadratic_weighted_kappa"] = float(
             metrics.cohen_kappa_score(

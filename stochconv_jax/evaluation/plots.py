@@ -1,6 +1,6 @@
 """The pictures of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy import stats
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from stochconv_jax.evaluation.deferral import risk_coverage
 from stochconv_jax.evaluation.metrics import calibration_bins
@@ -16,6 +16,8 @@ from stochconv_jax.evaluation.metrics import calibration_bins
 # Okabe and Ito's colours, which stay apart for colour-blind readers; dashes tell them apart too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
+# Curves beyond these are not told apart, nor names and numbers in a table beyond those.
+MOST_CURVES, MOST_NAMED = 10, 20
 MARKERS = "oDs^vPX<>*"
 
 
@@ -36,11 +38,7 @@ def plot_curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) 
     """Draws ROC, precision-recall and the probabilities by class, [N] and [N, classes]."""
     figure = Figure(figsize=(13.5, 4.2), layout="constrained")
     roc, precision, probabilities = figure.subplots(1, 3)
-    shown = [
-        number
-        for number in range(1 if len(classes) == 2 else 0, len(classes))
-        if 0 < (labels == number).sum() < len(labels)
-    ]
+    shown, what = _shown_classes(labels, scores)
     roc.plot([0, 1], [0, 1], ":", c="grey", label="guessing")
     for number in shown:
         hit = labels == number
@@ -50,14 +48,30 @@ def plot_curves(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) 
         precision.plot(
             recall, found, label=f"{classes[number]} ({hit.mean():.1%})", **style(number)
         )
-    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve")
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title=f"ROC curve{what}")
     roc.set_aspect("equal")
     roc.legend(loc="lower right")
     precision.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1.02))
     if shown:
         precision.legend(title="class (its share)")
-    _plot_probabilities(probabilities, labels, scores, classes)
+    told = range(len(classes)) if len(classes) <= MOST_CURVES else shown
+    _plot_probabilities(probabilities, labels, scores, classes, told)
     return figure
+
+
+def _shown_classes(labels: np.ndarray, scores: np.ndarray) -> tuple[list[int], str]:
+    """Returns the classes whose curves are drawn, and what they are where they are not all."""
+    classes = scores.shape[1]
+    shown = [
+        number
+        for number in range(1 if classes == 2 else 0, classes)
+        if 0 < (labels == number).sum() < len(labels)
+    ]
+    if len(shown) <= MOST_CURVES:
+        return shown, ""
+    areas = {number: roc_auc_score(labels == number, scores[:, number]) for number in shown}
+    hardest = sorted(sorted(shown, key=areas.__getitem__)[:MOST_CURVES])
+    return hardest, f", the {MOST_CURVES} hardest classes"
 
 
 def plot_reliability(labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -127,27 +141,34 @@ def plot_confusion(confusion: list[list[int]], classes: Sequence[str]) -> Figure
     """Draws who was taken for what, as shares of each true class."""
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(3.6, 1.2 + 0.62 * len(classes))
+    readable = len(classes) <= MOST_NAMED
+    side = max(3.6, 1.2 + 0.62 * min(len(classes), MOST_NAMED))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
-    for row, column in np.ndindex(counts.shape):
+    for row, column in np.ndindex(counts.shape) if readable else ():
         shade = "white" if shares[row, column] < 0.55 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", c=shade)
-    places = range(len(classes))
-    axes.set_xticks(places, classes, rotation=45 if len(classes) > 2 else 0)
-    axes.set_yticks(places, classes)
+    places = range(0, len(classes), 1 if readable else 5)
+    names = [classes[place] for place in places]
+    axes.set_xticks(places, names, rotation=45 if len(classes) > 2 else 0)
+    axes.set_yticks(places, names)
     axes.set(xlabel="decision", ylabel="true class", title="Confusion (images)")
     figure.colorbar(picture, label="share of the true class", shrink=0.8)
     return figure
 
 
 def _plot_probabilities(
-    axes: Axes, labels: np.ndarray, scores: np.ndarray, classes: Sequence[str]
+    axes: Axes,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    classes: Sequence[str],
+    shown: Iterable[int],
 ) -> None:
     binary = len(classes) == 2
     bins = list(np.linspace(0, 1, 21))
-    for number, name in enumerate(classes):
+    for number in shown:
+        name = classes[number]
         values = scores[labels == number, 1 if binary else number]
         axes.hist(values, bins, histtype="step", lw=2, label=f"true {name}", **style(number))
     of = classes[1] if binary else "the true class"

@@ -26,6 +26,7 @@ EXPLANATIONS = {
     "brier_score": "mean squared error of the probability; lower is better",
     "calibration_error": "mean gap between probability and frequency; lower is better",
     "balanced_accuracy": "mean over classes of the share decided right",
+    "accuracy": "share decided right, in which frequent classes weigh more",
     "quadratic_weighted_kappa": "agreement of grades, far errors weighing more; 1 is perfect",
     "average_precision": "area under the precision-recall curve",
     "partial_auc_above_80_sensitivity": "area of the ROC curve above 80% sensitivity; at most 0.2",

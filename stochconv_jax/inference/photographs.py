@@ -62,11 +62,12 @@ def photograph_batches(
 ) -> Iterator[tuple[Sequence[FramedPhotograph], Batch]]:
     """Yields photographs, `rows` at a time, with their batch; the last batch is filled up."""
     strides = run.stem_strides if run.sees_high else None
+    data = run.config.data
     for first in range(0, len(photographs), rows):
         own = photographs[first : first + rows]
         filled = [own[min(row, len(own) - 1)] for row in range(rows)]
         views = [
-            derive_views(decode(photograph.jpeg), run.config.data.low_size, strides)
+            derive_views(decode(photograph.jpeg), data.low_size, strides, data.crop_size)
             for photograph in filled
         ]
         batch = {key: np.stack([view[key] for view in views]) for key in views[0]}

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
+from stochconv_jax.config_limits import large_size
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone, stem_output_size
 from stochconv_jax.models.families import make_backbone
@@ -117,18 +118,17 @@ def _seen_size(config: ConfigDict) -> tuple[int, int]:
 
 
 def _check_window(config: ConfigDict, backbone: Backbone, output_size: tuple[int, int]) -> None:
-    sides = zip(config.data.high_size, backbone.stem_strides, strict=True)
-    if any(side % stride for side, stride in sides):
-        height, width = config.data.high_size
+    high, seen = large_size(config.data), _seen_size(config)
+    name = "data.crop_size" if any(config.data.crop_size) else "data.high_size"
+    if any(side % stride for side, stride in zip(high, backbone.stem_strides, strict=True)):
         raise InputError(
-            f"data.high_size is {height}x{width}; its sides must be multiples of the stem's "
+            f"{name} is {high[0]}x{high[1]}; its sides must be multiples of the stem's "
             f"strides, {backbone.stem_strides[0]} and {backbone.stem_strides[1]}"
         )
     window = window_size(output_size, backbone.stem_kernel_size, backbone.stem_strides)
-    high, seen = config.data.high_size, _seen_size(config)
     if window[0] > high[0] or window[1] > high[1]:
         raise InputError(
             f"a window of {window[0]}x{window[1]} pixels, as for a small image of "
-            f"{seen[0]}x{seen[1]}, is larger than data.high_size {high[0]}x{high[1]}; make "
+            f"{seen[0]}x{seen[1]}, is larger than {name} {high[0]}x{high[1]}; make "
             "data.low_size or model.window_size smaller"
         )

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
+from stochconv_jax.config_limits import large_size
 from stochconv_jax.inference.predict import ModelState, make_predict
 from stochconv_jax.models import Context, TwoBranchNetwork
 from stochconv_jax.models.from_config import backbone_from_config
@@ -67,7 +68,7 @@ def _one_image(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
     strides = backbone_from_config(config).stem_strides
     sizes = {
         "image_low": (1, *config.data.low_size, 3),
-        "image_high": (1, *planes_shape(config.data.high_size, strides)),
+        "image_high": (1, *planes_shape(large_size(config.data), strides)),
     }
     batch = {name: jax.ShapeDtypeStruct(size, jnp.uint8) for name, size in sizes.items()}
     return {**batch, "index": jax.ShapeDtypeStruct((1,), jnp.int32)}

@@ -25,12 +25,14 @@ class Drawing:
       test_fraction: of the groups, in [0, 1).
       folds: into how many the groups that do not test are divided; 0 for none.
       seed: of the draw.
+      beside_test: whether images may come as "test" and the rest without a split, to be divided.
     """
 
     validation_fraction: float = 0.2
     test_fraction: float = 0.0
     folds: int = 0
     seed: int = 0
+    beside_test: bool = False
 
 
 def resolve_splits(examples: Sequence[Example], fold: int, drawing: Drawing) -> np.ndarray:
@@ -85,6 +87,8 @@ def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
         beside given splits, or there are too few groups of a class.
     """
     given = [example.split for example in examples]
+    if drawing.beside_test and "test" in given:
+        return _fill_beside_test(examples, drawing)
     check_given([example.id for example in examples], given)
     if any(given):
         if drawing.folds:
@@ -100,6 +104,22 @@ def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
     return assign_splits(
         labels, groups, drawing.validation_fraction, drawing.test_fraction, drawing.seed
     )
+
+
+def _fill_beside_test(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
+    """Divides those that do not come as test."""
+    if drawing.test_fraction:
+        raise InputError(
+            f"the images come with a test split and --test-fraction is {drawing.test_fraction}; "
+            "leave it out"
+        )
+    rest = [place for place, example in enumerate(examples) if example.split != "test"]
+    drawn = fill_splits(
+        [examples[place] for place in rest], dataclasses.replace(drawing, beside_test=False)
+    )
+    splits = np.full(len(examples), "test", object)
+    splits[rest] = drawn
+    return splits.astype(str)
 
 
 def split_names(given: Sequence[str]) -> list[str]:

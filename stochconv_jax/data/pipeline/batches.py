@@ -45,6 +45,7 @@ class Pipeline:
       share: (number, count) of processes that train together, on several hosts; each reads every
         count-th row of a batch, beginning with row `number`.
       strides: (vertical, horizontal) of the large image's planes, each dividing its side.
+      crop_size: (height, width) of the middle that is left of each image; (0, 0) for the whole.
       sampler: from the images of the training split (int32) and the seed to the order of each pass.
     """
 
@@ -55,6 +56,7 @@ class Pipeline:
     transforms: tuple[Transform, ...] = ()
     share: tuple[int, int] = (0, 1)
     strides: tuple[int, int] = (2, 2)
+    crop_size: tuple[int, int] = (0, 0)
     sampler: Callable[[np.ndarray, int], Sampler] = shuffled
 
     @classmethod
@@ -71,20 +73,29 @@ class Pipeline:
           InputError: the large image is looked at and does not divide by the strides, or there is
             not a multiplier for each class.
         """
-        size = dataset.framing.size
+        crop_size, low_size = tuple(config.crop_size), tuple(config.low_size)
+        size, name = dataset.framing.size, "data.high_size"
+        if any(crop_size):
+            size, name = crop_size, "data.crop_size"
         if high and any(side % stride for side, stride in zip(size, strides, strict=True)):
             raise InputError(
-                f"data.high_size is {size[0]}x{size[1]}; its sides must be multiples of the stem's "
+                f"{name} is {size[0]}x{size[1]}; its sides must be multiples of the stem's "
                 f"strides, {strides[0]} and {strides[1]}"
             )
-        transforms = transforms_from_config(config.augment)
-        low_size = tuple(config.low_size)
+        transforms = transforms_from_config(config.augment, crop_size)
         sampler: Callable[[np.ndarray, int], Sampler] = shuffled
         multipliers = tuple(config.class_multipliers)
         if multipliers or config.equal_classes:
             sampler = Balanced.of(dataset, multipliers, config.equal_classes)
         return cls(
-            dataset, low_size, high, config.workers, transforms, strides=strides, sampler=sampler
+            dataset,
+            low_size,
+            high,
+            config.workers,
+            transforms,
+            strides=strides,
+            sampler=sampler,
+            crop_size=crop_size,
         )
 
     def training_steps(self, batch_size: int) -> int:
@@ -145,7 +156,9 @@ class Pipeline:
             for transform in self.transforms:
                 image = transform(image, rng)
         return {
-            **derive_views(image, self.low_size, self.strides if self.high else None),
+            **derive_views(
+                image, self.low_size, self.strides if self.high else None, self.crop_size
+            ),
             "label": self.dataset.labels[index],
             "index": np.int32(index),
             "mask": np.True_,
@@ -167,9 +180,18 @@ class Pipeline:
 
 
 def derive_views(
-    image: np.ndarray, low_size: tuple[int, int], strides: tuple[int, int] | None
+    image: np.ndarray,
+    low_size: tuple[int, int],
+    strides: tuple[int, int] | None,
+    crop_size: tuple[int, int] = (0, 0),
 ) -> Batch:
-    """Returns what a network sees of one image: `image_low`, and with strides `image_high`."""
+    """Returns what a network sees of one image: `image_low`, and with strides `image_high`.
+
+    Of an image that is cropped, (height, width), both show its middle.
+    """
+    if any(crop_size):
+        (top, left), (height, width) = np.subtract(image.shape[:2], crop_size) // 2, crop_size
+        image = image[top : top + height, left : left + width]
     views = {"image_low": shrink(image, low_size)}
     return views if strides is None else {**views, "image_high": polyphase(image, strides)}
 

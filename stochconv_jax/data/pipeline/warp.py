@@ -1,4 +1,4 @@
-"""One random view of an image: crop, rotation and flips in a single interpolation.
+"""One random view of an image: crop, shift, rotation and the like in a single interpolation.
 
 A view is a 3x3 matrix from places in the view, (x, y, 1) in pixels from its middle, to pixels of
 the image; each part of a warp draws from the generator and changes the view.
@@ -46,6 +46,47 @@ class Crop:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Moves the view by whole pixels, so that its middle of (height, width) stays in the image."""
+
+    size: tuple[int, int]
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view moved."""
+        spare = np.array(size) - self.size[::-1]
+        return view @ translation_matrix(*(rng.integers(0, spare, endpoint=True) - spare // 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Shift:
+    """Moves the view along each side by a share of it, uniform in +- `share`."""
+
+    share: float
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view moved."""
+        return view @ translation_matrix(*(rng.uniform(-self.share, self.share, 2) * size))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Enlarges what is seen by a factor uniform in 1 +- `share`, about the view's middle."""
+
+    share: float
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view of a smaller or a larger part."""
+        factor = 1 + rng.uniform(-self.share, self.share)
+        return view @ np.diag([1 / factor, 1 / factor, 1.0])
+
+
+@dataclasses.dataclass(frozen=True)
 class Rotation:
     """A rotation about the view's middle, uniform in +- `degrees`."""
 
@@ -56,9 +97,7 @@ class Rotation:
     ) -> np.ndarray:
         """Returns the view turned."""
         limit = math.radians(self.degrees)
-        angle = rng.uniform(-limit, limit)
-        cosine, sine = math.cos(angle), math.sin(angle)
-        return view @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+        return view @ rotation_matrix(rng.uniform(-limit, limit))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +111,30 @@ class Flips:
         flipped = view.copy()
         flipped[:2, :2] *= rng.choice([-1, 1], size=2)[:, None]
         return flipped
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """The change of the view that a 3x3 matrix says; draws nothing."""
+
+    matrix: np.ndarray
+
+    def __call__(
+        self, view: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the view changed."""
+        return view @ self.matrix
+
+
+def rotation_matrix(angle: float) -> np.ndarray:
+    """Returns the 3x3 matrix of a rotation about the view's middle, radians."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+def translation_matrix(x: float, y: float) -> np.ndarray:
+    """Returns the 3x3 matrix that moves a view, pixels."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The command line of `python -m stochconv_jax.prepare`."""
 
 import argparse
-import contextlib
 import os
 import pathlib
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stochconv_jax.atomic_write import atomic_write
@@ -15,6 +15,8 @@ from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import order_classes
 from stochconv_jax.data.dataset.splits import Drawing
 from stochconv_jax.data.framing import Framing
+from stochconv_jax.data.preparation.cifar import LAYOUTS, SIDE, read_cifar
+from stochconv_jax.data.preparation.eyepacs import read_eyepacs
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.isic import read_isic
 from stochconv_jax.data.preparation.photograph import Photograph
@@ -50,10 +52,10 @@ def _prepare(options: argparse.Namespace) -> None:
         raise InputError("--output is missing; name the directory to write, or add --dry-run")
     if output.exists() and not output.is_dir():
         raise InputError(f"--output {output} is a file; name a directory")
-    photographs = _photographs(options)
-    with contextlib.nullcontext() if dry else reserved(output):
+    read = _reader(options)
+    with tempfile.TemporaryDirectory() if dry else reserved(output) as scratch:
         plan = make_plan(
-            photographs,
+            read(pathlib.Path(scratch) if scratch else output / "work" / "unpacked"),
             framing,
             splitting,
             options.near_duplicate_distance,
@@ -73,19 +75,30 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{output} is ready; {output / 'manifest.csv'} says what became of every image")
 
 
-def _photographs(options: argparse.Namespace) -> list[Photograph]:
+def _reader(options: argparse.Namespace) -> Callable[[pathlib.Path], list[Photograph]]:
+    """Reads what lists the images; returns what unpacks into a directory those that have no file.
+
+    So that a mistake in a table is told before anything is written.
+    """
+    source = pathlib.Path(options.source)
+    if options.verb == "cifar":
+        return read_cifar(source, options.classes).unpack
     if options.verb == "isic":
-        return read_isic(pathlib.Path(options.source), options.tables_only)
-    return read_folder(
-        FolderTable(
-            options.source,
-            options.table,
-            options.image_column,
-            options.label_column,
-            options.group_column,
-            options.split_column,
+        photographs = read_isic(source, options.tables_only)
+    elif options.verb == "eyepacs":
+        photographs = read_eyepacs(source)
+    else:
+        photographs = read_folder(
+            FolderTable(
+                options.source,
+                options.table,
+                options.image_column,
+                options.label_column,
+                options.group_column,
+                options.split_column,
+            )
         )
-    )
+    return lambda _: photographs
 
 
 def _framing(options: argparse.Namespace) -> Framing:
@@ -106,7 +119,9 @@ def _splitting(options: argparse.Namespace) -> Splitting:
         raise InputError(f"--folds is {options.folds}; use 2 or more, or 0 for none")
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
-    return Splitting(Drawing(validation, test, options.folds, options.split_seed), options.split)
+    beside_test = options.verb in ("cifar", "eyepacs")
+    drawing = Drawing(validation, test, options.folds, options.split_seed, beside_test)
+    return Splitting(drawing, options.split)
 
 
 def _beam(options: argparse.Namespace) -> dict[str, Any]:
@@ -159,10 +174,22 @@ def _parser() -> argparse.ArgumentParser:
         help="column of train, validation or test, or of fold_0, fold_1, ... (or 0, 1, ...) and "
         "test; default: the splits are drawn",
     )
-    folder.set_defaults(tables_only=False)
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
-    for verb in (isic, folder):
+    cifar = verbs.add_parser("cifar", help="CIFAR-10 or CIFAR-100, binary", allow_abbrev=False)
+    cifar.add_argument("--source", required=True, help="directory of the binary version")
+    cifar.add_argument("--classes", type=int, choices=tuple(LAYOUTS), default=10)
+    _add_framing(cifar, minimum=(1, 1), crop_above=0, crop_to=0, size=(SIDE, SIDE))
+    eyepacs = verbs.add_parser(
+        "eyepacs", help="Kaggle's Diabetic Retinopathy Detection", allow_abbrev=False
+    )
+    eyepacs.add_argument("--source", required=True, help="directory of the tables and images")
+    _add_framing(eyepacs, minimum=(1, 1), crop_above=0, crop_to=0)
+    for verb in (folder, cifar, eyepacs):
+        verb.set_defaults(tables_only=False)
+    for verb in (isic, folder, eyepacs):
         _add_common(verb)
+    # Small images of one kind look alike to the hash.
+    _add_common(cifar, near=-1)
     verbs.add_parser(
         "show",
         help="WORKDIR/pairs.png, augmented images as training sees them",
@@ -173,11 +200,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_framing(
-    parser: argparse.ArgumentParser, minimum: tuple[int, int] | None, crop_above: int, crop_to: int
+    parser: argparse.ArgumentParser,
+    minimum: tuple[int, int] | None,
+    crop_above: int,
+    crop_to: int,
+    size: tuple[int, int] = (1024, 1024),
 ) -> None:
-    said = "default: --size, so that nothing is enlarged" if minimum is None else "default: 1000"
+    said = "--size, so that nothing is enlarged" if minimum is None else str(minimum[0])
+    said = f"default: {said}"
     add, large = parser.add_argument, "crop images that are larger on both sides; 0 for none"
-    add("--size", type=image_size, default=(1024, 1024), help="SIDE or HEIGHTxWIDTH to resize to")
+    add("--size", type=image_size, default=size, help="SIDE or HEIGHTxWIDTH to resize to")
     add(
         "--minimum-size", type=image_size, default=minimum, help=f"leave out smaller images; {said}"
     )
@@ -185,7 +217,7 @@ def _add_framing(
     add("--crop-to", type=int, default=crop_to, help="side of the square then kept (%(default)s)")
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_common(parser: argparse.ArgumentParser, near: int = NEAR) -> None:
     add = parser.add_argument
     add("--output", default="", help="directory to write; not needed for a dry run")
     said = "of two, in the summary; training takes data.positive_class"
@@ -193,8 +225,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add(
         "--near-duplicate-distance",
         type=int,
-        default=NEAR,
-        help=f"bits of 256 in which images that count as one differ; -1 to look for none ({NEAR})",
+        default=near,
+        help=f"bits of 256 in which images that count as one differ; -1 to look for none ({near})",
     )
     add(
         "--split",

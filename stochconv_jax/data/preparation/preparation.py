@@ -107,6 +107,8 @@ def make_plan(
         paths = [photograph.path for photograph in photographs if photograph.path]
         inspections = inspect_files(paths, output and output / "inspected.csv", processes)
     rows = select(photographs, inspections, framing, distance)
+    if splitting is not None and splitting.drawing.beside_test and splitting.by == "group":
+        rows = _without_links_to_test(rows)
     places = [number for number, row in enumerate(rows) if row.kept == "yes"]
     if not places:
         reasons = ", ".join(sorted({row.reason for row in rows})[:3])
@@ -120,6 +122,17 @@ def make_plan(
             rows[place] = rows[place]._replace(split=str(split))
     files = [photographs[place].path for place in places]
     return Plan(rows, [file for file in files if file], inspections or {})
+
+
+def _without_links_to_test(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """Leaves out what is to be divided and stands in one group with images that come as test."""
+    tested = {row.group for row in rows if row.kept == "yes" and row.split == "test"}
+    return [
+        row._replace(kept="no", reason="in one group with images of the given test split")
+        if row.kept == "yes" and not row.split and row.group in tested
+        else row
+        for row in rows
+    ]
 
 
 def write_prepared(
