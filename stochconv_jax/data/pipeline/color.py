@@ -111,6 +111,9 @@ def color_matrix(
 
 def _principal_colors(image: np.ndarray) -> np.ndarray:
     """Returns [3, 3], each column a main colour of the pixels times its eigenvalue, of 0 to 255."""
-    covariance = np.cov(image.reshape(-1, 3).T / 255)
+    mean = np.array(cv2.mean(image)[:3])
+    # Centred in float32, which is ten times faster than in float64.
+    centred = image.reshape(-1, 3) - mean.astype(np.float32)
+    covariance = (centred.T @ centred).astype(float) / (len(centred) - 1) / 255**2
     eigenvalues, vectors = np.linalg.eigh(covariance)
     return 255 * vectors * eigenvalues

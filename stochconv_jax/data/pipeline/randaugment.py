@@ -28,7 +28,8 @@ _UNCHANGED = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]])
 
 def _autocontrast(image: np.ndarray, amount: float) -> np.ndarray:
     """Stretches each channel to 0 to 255."""
-    low, high = image.min(axis=(0, 1)), image.max(axis=(0, 1)).astype(int)
+    extremes = [cv2.minMaxLoc(channel)[:2] for channel in cv2.split(image)]
+    low, high = np.array(extremes).T
     stretched = (_LEVELS[:, None] - low) * 255 / np.maximum(high - low, 1)
     return _look_up(image, np.where(high > low, stretched, _LEVELS[:, None]))
 
