@@ -269,6 +269,12 @@ def test_flags_reach_the_augmentations_and_misspelt_ones_are_refused():
     config = read("--config.data.augment.hue=0.1", "--config.data.augment.crop_area=(0.3, 1.0)")
     assert config.data.augment.hue == 0.1
     assert transforms_from_config(config.data.augment)[0].geometry[0] == Crop((0.3, 1.0))
+    order = "((1.0, 'crop', 'rotation'), (0.5, 'flips'), (0.5, 'hue'))"
+    config = read("--config.data.augment.hue=0.1", f"--config.data.augment.order={order}")
+    assert transforms_from_config(config.data.augment) == (
+        Warp((Crop(), Rotation(), Sometimes(0.5, (Flips(),)))),
+        Sometimes(0.5, (ColorShift(hue=0.1),)),
+    )
     with pytest.raises(InputError, match='no field "huee"; did you mean "hue"'):
         read("--config.data.augment.huee=0.1")
     with pytest.raises(InputError, match=r"no field .hue."):
