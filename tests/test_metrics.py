@@ -160,6 +160,13 @@ def test_accuracy_and_kappa_of_grades_have_intervals_and_stand_in_the_table():
     for name in ("accuracy", "quadratic_weighted_kappa"):
         low, high = summary["intervals"][name]
         assert low < summary[name] < high < low + 0.35
+    sources = [f"eyepacs_{'public' if n < 80 else 'private'}" for n in range(200)]
+    examples = [e._replace(known={"source": s}) for e, s in zip(examples, sources, strict=True)]
+    rows = summarize(predictions, examples, ("0", "1", "2", "3", "4"), None, 20)["subgroups"]
+    assert {row["value"]: row["accuracy"] for row in rows} == {
+        "eyepacs_public": pytest.approx((decisions == labels)[:80].mean()),
+        "eyepacs_private": pytest.approx((decisions == labels)[80:].mean()),
+    }
     named = summarize(predictions, examples, ("none", "a", "b", "c", "d"), None, 20)
     assert "quadratic_weighted_kappa" not in named
     assert named["accuracy"] == summary["accuracy"]

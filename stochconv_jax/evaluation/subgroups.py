@@ -1,5 +1,6 @@
 """Metrics by what is known of the images."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,7 +21,8 @@ def subgroup_table(
 ) -> list[dict[str, object]]:
     """Returns ROC AUC (DeLong's interval) and balanced accuracy by source, size, age, sex, site.
 
-    A part with fewer than 20 images, or fewer than two of a class, has no metrics (NaN).
+    A part with fewer than 20 images, or fewer than two of a class, has no metrics (NaN). Of several
+    classes there is also the accuracy, whatever classes the part has.
 
     Args:
       labels: int [N].
@@ -43,6 +45,9 @@ def subgroup_table(
             }
             row |= {"roc_auc": float("nan"), "balanced_accuracy": float("nan")}
             row["roc_auc_interval"] = (float("nan"), float("nan"))
+            if len(counts) > 2:
+                right = labels[part] == decisions[part]
+                row["accuracy"] = float(right.mean()) if part.sum() >= LEAST_IMAGES else math.nan
             if counts.min() > 1 and part.sum() >= LEAST_IMAGES:
                 area = estimate.roc_auc(labels[part], scores[part], own)
                 row |= {"roc_auc": area.value, "roc_auc_interval": area.interval(own)}
