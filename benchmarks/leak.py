@@ -13,6 +13,7 @@ from stochconv_jax.atomic_write import atomic_write, read_table
 from stochconv_jax.data.dataset.oversampling import known_from_training
 from stochconv_jax.evaluation.estimate import (
     Estimate,
+    accuracy,
     balanced_accuracy,
     group_numbers,
     mean,
@@ -53,10 +54,8 @@ def protocol_figures(runs: Sequence[RunRecord]) -> dict[str, Any]:
     found = collections.defaultdict(list)
     for run in runs:
         labels, scores = run.judged.labels, run.judged.scores
-        right = scores.argmax(axis=1) == labels
-        # Accuracy is the recall of all images as of one class.
-        found["accuracy"].append(balanced_accuracy(np.ones(len(labels)), right, groups))
         decisions = scores.argmax(axis=1)
+        found["accuracy"].append(accuracy(labels, decisions, groups))
         found["balanced_accuracy"].append(balanced_accuracy(labels, decisions, groups))
         found["roc_auc"].append(roc_auc(labels, scores, groups))
     return {

@@ -3,7 +3,12 @@ import math
 import numpy as np
 import pytest
 from MLstatkit import Delong_test
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    roc_auc_score,
+)
 
 from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.bootstrap import bootstrap_intervals
@@ -71,6 +76,34 @@ def test_standard_errors_are_the_bootstraps(metric):
 
     low, high = bootstrap_intervals(of_rows, groups, 1000)["metric"]
     assert found.interval(groups) == pytest.approx((low, high), abs=0.012)
+
+
+@pytest.mark.parametrize("metric", [estimate.accuracy, estimate.quadratic_weighted_kappa])
+def test_agreement_of_grades_is_scikit_learns_and_its_error_the_bootstraps(metric):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(200), 2)
+    grades = rng.integers(0, 5, 400)
+    shift = rng.integers(-1, 2, 200)[groups] + rng.integers(-1, 2, 400)
+    decisions = np.clip(grades + shift, 0, 4)
+    expected = {
+        estimate.accuracy: accuracy_score(grades, decisions),
+        estimate.quadratic_weighted_kappa: cohen_kappa_score(
+            grades, decisions, weights="quadratic"
+        ),
+    }
+    found = metric(grades, decisions, groups)
+    assert found.value == pytest.approx(expected[metric])
+
+    def of_rows(rows):
+        return {"metric": metric(grades[rows], decisions[rows], np.arange(len(rows))).value}
+
+    low, high = bootstrap_intervals(of_rows, groups, 1000)["metric"]
+    assert found.interval(groups) == pytest.approx((low, high), abs=0.012)
+
+
+def test_one_grade_alone_agrees_on_nothing():
+    found = estimate.quadratic_weighted_kappa(np.ones(9, int), np.ones(9, int), np.arange(9))
+    assert math.isnan(found.value)
 
 
 def test_means_and_differences_are_of_the_same_images():

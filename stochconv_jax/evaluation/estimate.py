@@ -166,6 +166,39 @@ def balanced_accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndar
     )
 
 
+def accuracy(labels: np.ndarray, decisions: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Returns the share of the images decided right, int [N] all."""
+    right = (decisions == labels).astype(np.float64)
+    return Estimate(right.mean(), _centred(right, np.full(len(right), True), groups))
+
+
+def quadratic_weighted_kappa(
+    labels: np.ndarray, decisions: np.ndarray, groups: np.ndarray
+) -> Estimate:
+    """Returns the agreement of grades: 1 - D / E, int [N] all.
+
+    D is the mean of (label - decision)**2 over the images, E the same over all pairs of one image's
+    label and another's decision. The influence is that of a ratio of means: with d and e an
+    image's own terms of both, (D (e - E) - E (d - D)) / E**2, and e = mean over k of
+    (label - decision[k])**2 + (label[k] - decision)**2 - E, since it stands in pairs twice. NaN
+    where all labels and decisions are one grade.
+
+    Source: Cohen 1968.
+    """
+    label, decision = labels.astype(np.float64), decisions.astype(np.float64)
+    own = (label - decision) ** 2
+    # The mean over k of (x - y[k])**2 is (x - mean(y))**2 + var(y).
+    as_label = (label - decision.mean()) ** 2 + decision.var()
+    as_decision = (decision - label.mean()) ** 2 + label.var()
+    disagreement, expected = own.mean(), as_label.mean()
+    paired = as_label + as_decision - expected
+    if expected == 0:
+        return Estimate(float("nan"), np.full(len(own), np.nan))
+    terms = (disagreement * paired - expected * own) / expected**2
+    every = np.full(len(own), True)
+    return Estimate(float(1 - disagreement / expected), _centred(terms, every, groups))
+
+
 def _centred(values: np.ndarray, of: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The influence of the images `of` on the mean of their values, with the sample's correction.
 

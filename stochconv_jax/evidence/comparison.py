@@ -19,6 +19,7 @@ from stochconv_jax.evaluation import estimate
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.draw_curve import auc_by_draws
 from stochconv_jax.evaluation.estimate import Estimate
+from stochconv_jax.evaluation.metrics import are_ordered
 from stochconv_jax.evidence.effects import hedges_g, holm
 from stochconv_jax.evidence.pooling import by_seed, common_groups, pool
 from stochconv_jax.evidence.runs import Judged, RunRecord
@@ -134,6 +135,13 @@ def _metrics(classes: Sequence[str]) -> dict[str, Metric]:
         ),
     }
     if len(classes) > 2:
+        metrics["accuracy"] = lambda labels, scores, groups: estimate.accuracy(
+            labels, scores.argmax(axis=1), groups
+        )
+        if are_ordered(classes):
+            metrics["quadratic_weighted_kappa"] = lambda labels, scores, groups: (
+                estimate.quadratic_weighted_kappa(labels, scores.argmax(axis=1), groups)
+            )
         for number, name in enumerate(classes):
             metrics[f"roc_auc_of_{name}"] = _auc_of(number)
     return metrics

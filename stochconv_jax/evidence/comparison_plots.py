@@ -19,6 +19,7 @@ TITLES = {
     "roc_auc": "area under the ROC curve",
     "roc_auc_within_folds": "ROC AUC within folds, their mean",
     "balanced_accuracy": "balanced accuracy",
+    "quadratic_weighted_kappa": "quadratic weighted kappa",
     "best_epoch_auc": "validation ROC AUC of the best epoch",
 }
 
