@@ -136,7 +136,14 @@ def _errors(
                 "label": example.label,
                 "decision": dataset.classes[decisions[row]],
                 "probability": f"probability of {dataset.classes[shown]} {scores[row, shown]:.3f}",
-                "picture": thumbnail(dataset.records[index]["image"], THUMBNAIL),
+                "picture": _picture(dataset, index),
             }
         )
     return errors
+
+
+def _picture(dataset: ImageDataset, index: int) -> str:
+    """Returns a thumbnail; "" of a row of a table without images."""
+    if not len(dataset.records):
+        return ""
+    return thumbnail(dataset.records[index]["image"], THUMBNAIL)
