@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     config.model.branches = ("metadata",)
     config.model.dropout_rate = 0.2
     config.model.batch_norm_momentum = 0.9
-    config.train.epochs = 10
+    config.train.epochs = 5
     config.train.steps_per_epoch = 100  # about a pass, and the same in every fold
     config.train.batch_size = 256
     config.train.optimizer = "adam"
@@ -39,7 +39,7 @@ def get_config() -> ConfigDict:
     config.train.schedule = "cosine"
     config.eval.checkpoint = "latest"
     config.eval.batch_size = 1024
-    config.eval.resamples = 100
+    config.eval.resamples = 20
     models: dict[str, dict] = {
         "dense_weighted": {"train": {"class_weights": WEIGHTS}},
         "dense": {},
