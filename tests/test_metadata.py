@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
-from support import complain, noise, read_rows, run_here, write_rows
+from support import abstract, complain, noise, read_rows, run_here, write_rows
 
 import stochconv_jax
 from stochconv_jax.config_limits import check_limits
@@ -22,7 +22,7 @@ from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evidence.study import make_runs
-from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork
+from stochconv_jax.models import Context
 from stochconv_jax.models.branch import BranchOutput
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.prediction.command import main as predict
@@ -95,34 +95,30 @@ def test_a_column_of_one_number_tells_nothing():
     np.testing.assert_array_equal(found([example("c", age="5")]), [[0, 0]])
 
 
-def network(*branches, **arguments):
-    return TwoBranchNetwork(
-        BACKBONES["six_conv_cnn"],
-        branches=branches,
-        metadata_inputs=3,
-        rngs=nnx.Rngs(0),
-        **arguments,
-    )
+def shapes(*branches, **arguments):
+    arguments = {"branches": branches, "metadata_inputs": 7} | arguments
+    return abstract("six_conv_cnn", **arguments)
+
+
+def network(*branches):
+    """A network of any numbers: quicker than one that is initialised."""
+    graph, state = nnx.split(shapes(*branches))
+    rng = np.random.default_rng(0)
+    fill = lambda leaf: jnp.asarray(rng.uniform(0.1, 1, leaf.shape), leaf.dtype)  # noqa: E731
+    return nnx.merge(graph, jax.tree.map(fill, state))
 
 
 def test_the_ensemble_joins_512_and_256_features_in_one_dense_layer():
-    shapes = nnx.eval_shape(
-        lambda: TwoBranchNetwork(
-            BACKBONES["six_conv_cnn"],
-            branches=("global", "metadata"),
-            metadata_inputs=7,
-            rngs=nnx.Rngs(0),
-        )
-    )
-    assert shapes.classifier.kernel.shape == (768, 1)
-    assert shapes.branches.metadata.dense.kernel.shape == (7, 256)
-    assert shapes.branches["global"].stages.head.dense1.kernel.shape == (900, 512)
-    assert shapes.branches["global"].stages.head.dense2.kernel.shape == (512, 512)
+    found = shapes("global", "metadata")
+    assert found.classifier.kernel.shape == (768, 1)
+    assert found.branches.metadata.dense.kernel.shape == (7, 256)
+    assert found.branches["global"].stages.head.dense1.kernel.shape == (900, 512)
+    assert found.branches["global"].stages.head.dense2.kernel.shape == (512, 512)
 
 
 def test_the_branch_is_dense_norm_relu_and_the_logits_depend_on_it():
     model = network("metadata")
-    inputs = jax.random.normal(jax.random.key(1), (4, 3))
+    inputs = jax.random.normal(jax.random.key(1), (4, 7))
     context = Context.of_pass(jax.random.key(0), jnp.arange(4), train=True)
     found = model.forward({"metadata": inputs}, context, stages=("metadata/head",))
     x = np.array(inputs) @ np.array(model.branches.metadata.dense.kernel)
@@ -143,7 +139,7 @@ def test_the_branch_is_dense_norm_relu_and_the_logits_depend_on_it():
 )
 def test_networks_that_cannot_be(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        network(*arguments[0], join=arguments[1])
+        shapes(*arguments[0], join=arguments[1])
 
 
 def test_a_backbone_whose_classifier_pools_is_refused():
@@ -213,7 +209,8 @@ def joined(tmp_path_factory, folder):
     """A run of one epoch that sees small images and the table."""
     workdir = tmp_path_factory.mktemp("joined")
     prepared = tmp_path_factory.mktemp("prepared_joined")
-    changed = {"model.branches": "('global','metadata')"}
+    # A backbone that does not learn, so that no convolution's gradient is compiled.
+    changed = {"model.branches": "('global','metadata')", "train.backbone_rate": 0.0}
     run_here(train, flags(folder, workdir, "folder", prepared, **changed))
     return workdir
 
@@ -401,17 +398,24 @@ def test_images_that_a_backbone_learns_from_need_their_columns_in_the_manifest(p
         load_dataset(config.data)
 
 
-@pytest.mark.parametrize("module", [metadata_ensemble1, metadata_ensemble2])
-def test_the_thesiss_ensembles_make_networks(module):
-    for data in ("folder", "isic"):
-        config = module.get_config(data)
-        assert config.is_locked
-        check_limits(config)
-        model = model_from_config(config, 1, abstract=True)
-        assert model.branch_names == ("global", "metadata")
+@pytest.mark.parametrize(
+    ("module", "backbone"),
+    [(metadata_ensemble1, "six_conv_cnn"), (metadata_ensemble2, "resnest101")],
+)
+def test_the_thesiss_ensembles_make_networks(module, backbone):
+    check_limits(module.get_config("isic"))
+    config = module.get_config()
+    assert config.is_locked
+    check_limits(config)
+    assert config.model.backbone == backbone
+    if backbone == "resnest101":
+        config.model.backbone = "resnest50"  # the same but for its depth
+    model = model_from_config(config, 1, abstract=True)
+    assert model.branch_names == ("global", "metadata")
 
 
 def test_the_study_is_five_folds_of_a_table():
+    assert make_runs(metadata_study.get_config("images"))
     runs = make_runs(metadata_study.get_config())
     assert {run.config.data.fold for run in runs} == set(range(5))
     assert {run.config.data.name for run in runs} == {"table"}

@@ -21,7 +21,9 @@ def fit_metadata(dataset: ImageDataset, config: ConfigDict) -> Metadata | None:
     if METADATA not in config.model.branches:
         return None
     training = [dataset.examples[index] for index in dataset.indices("train")]
-    return Metadata.fit(training, config.data.numeric_columns, config.data.category_columns)
+    fitted = Metadata.fit(training, config.data.numeric_columns, config.data.category_columns)
+    fitted(dataset.examples)  # a number that is none is told before anything is written
+    return fitted
 
 
 def write_metadata(directory: pathlib.Path, metadata: Metadata | None) -> None:

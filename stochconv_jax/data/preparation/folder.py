@@ -125,7 +125,8 @@ def _check_kept(
         if value_of(row, column) is None:
             names = " or ".join(repr(name) for name in KNOWN_COLUMNS.get(column, (column,)))
             raise InputError(
-                f"{path} has no column {names}, which the network is to be given; it has "
+                f"{path} has no column {names}, which networks are to be given "
+                "(data.numeric_columns, data.category_columns, prepare: --keep-columns); it has "
                 + ", ".join(row)
             )
         if label == column or (label in KNOWN_COLUMNS.get(column, ()) and label in row):
