@@ -9,6 +9,7 @@ Split Attention Networks: Melanoma Detection", sections 3.1 to 3.3.6. What diffe
 patient; age and the missing values have inputs of their own, so that there are 12 in place of the
 thesis's 7 (age, one for two sexes, five for six sites); and what the thesis does not tell is chosen
 here: the learning rate, its factor for the convolutions, weight decay and the number of epochs.
+The thesis's last training, on training and validation images, is data.retrain (docs/training.md).
 """
 
 from ml_collections import ConfigDict
@@ -40,6 +41,7 @@ def get_config(data: str = "folder") -> ConfigDict:
     # Validation comes twice in a pass over the challenge's 21,200 images that train.
     config.train.steps_per_epoch = 662
     config.train.epochs = 10
+    config.train.patience = 2
     config.train.optimizer = "adam"
     config.train.learning_rate = 1e-3
     config.train.weight_decay = 1e-4
