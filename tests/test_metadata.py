@@ -121,9 +121,10 @@ def test_the_branch_is_dense_norm_relu_and_the_logits_depend_on_it():
     inputs = jax.random.normal(jax.random.key(1), (4, 7))
     context = Context.of_pass(jax.random.key(0), jnp.arange(4), train=True)
     found = model.forward({"metadata": inputs}, context, stages=("metadata/head",))
-    x = np.array(inputs) @ np.array(model.branches.metadata.dense.kernel)
-    x = x + np.array(model.branches.metadata.dense.bias)
+    branch = model.branches.metadata
+    x = np.array(inputs) @ np.array(branch.dense.kernel) + np.array(branch.dense.bias)
     x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
+    x = x * np.array(branch.norm.scale) + np.array(branch.norm.bias)
     np.testing.assert_allclose(
         found.stages["metadata/head"], np.maximum(x, 0), rtol=1e-3, atol=1e-4
     )
