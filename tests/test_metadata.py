@@ -280,7 +280,7 @@ def test_evaluation_and_prediction_read_the_table_as_training_did(joined, folder
         run.predict([folder / "0.png"])
 
 
-def test_a_photograph_without_a_row_is_not_predicted(joined, folder, tmp_path):
+def test_a_photograph_without_a_row_is_not_predicted(joined, folder, tmp_path, capsys):
     table = tmp_path / "some.csv"
     write_rows(table, [HEADER, ["0", "", "", "55", "unknown", "no"]])
     output = tmp_path / "out.csv"
@@ -289,6 +289,9 @@ def test_a_photograph_without_a_row_is_not_predicted(joined, folder, tmp_path):
     first, second = read_rows(output)
     assert first["decision"]
     assert second["problem"] == "the table has no row of it"
+    with pytest.raises(SystemExit):
+        predict([str(a) for a in (joined, folder / "1.png", "--table", table, "--output", output)])
+    assert "none of the 1 files could be used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class Metadata:
             missing = np.isnan(values)
             parts += [np.where(missing, 0, (values - mean) / deviation)[:, None], missing[:, None]]
         for column, known in self.categories.items():
-            given = np.array([example.known[column] for example in examples])
+            given = np.array([example.known[column] for example in examples], dtype=str)
             parts.append(given[:, None] == np.array([*known, ""]))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
