@@ -5,6 +5,7 @@
   folder     your own images: set data.directory and, where they differ, the table and its columns
   prepared   what `python -m stochconv_jax.prepare` left in data.directory
   isic       the same in prepared/isic: the paper's protocol on the ISIC challenges
+  table      a CSV without images, for networks that read no pixels: set data.directory
 """
 
 from ml_collections import ConfigDict
@@ -16,6 +17,7 @@ DATA_SETS = {
     "folder": "image_folder",
     "prepared": "prepared",
     "isic": "prepared",
+    "table": "table",
 }
 
 # The order in which training augments, unless `data.augment.order` says another. "crop" stands for
@@ -50,15 +52,18 @@ def get_config(data: str = "synthetic") -> ConfigDict:
 
 def _data(name: str) -> ConfigDict:
     data = ConfigDict()
-    data.name = name  # synthetic_lesions, image_folder or prepared
-    data.directory = ""  # image_folder: where the images lie; prepared: where they were prepared
-    data.table = "labels.csv"  # image_folder: CSV, as given or within the directory
+    data.name = name  # synthetic_lesions, image_folder, prepared or table
+    data.directory = ""  # where images lie or were prepared; table: where the table lies
+    data.table = "labels.csv"  # image_folder, table: CSV, as given or within the directory
     data.image_column = "image"  # file names; the extension may be left out
     data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)
     data.group_column = ""  # what must stay in one split, such as the patient; "" for none
     data.split_column = ""  # train, validation, test; or fold_0 (or 0), ..., test; "" to draw them
+    data.numeric_columns = ()  # numbers that networks with a metadata branch are given: ("age",)
+    data.category_columns = ()  # and categories: ("sex", "site"), or columns of the table's own
     data.positive_class = ""  # of two classes; "" for the last in order
     data.enlarge = True  # image_folder: False leaves out images smaller than high_size
+    data.folds = 0  # into which images without splits are divided by group; 0 for none
     data.fold = 0  # of images that are divided into folds, the one that validates
     data.retrain = False  # True, once all is chosen: validation images train, test images validate
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
@@ -117,7 +122,7 @@ def _model() -> ConfigDict:
     model.conventions = "auto"  # tensorflow or pytorch padding and epsilon, or the backbone's own
     model.weights = ""  # a file or a name of pretrained weights, or a run's directory; "" for none
     model.weights_classifier = False  # True loads the classifier too; it must have the same classes
-    model.branches = ("global",)  # any of global and stochastic, one entry a branch
+    model.branches = ("global",)  # any of global, stochastic and metadata, one entry a branch
     model.join = "head"  # stem, head, or the number of the last stage ("1" to "7") before the join
     model.stem_features = 0  # kernels of each stem; 0 for the backbone's own
     model.windows = 0  # windows per image, dividing the kernels; 0 for one window per kernel
@@ -144,7 +149,7 @@ def _train() -> ConfigDict:
     train.optimizer = "rmsprop"  # rmsprop, adam, adamw or sgd
     train.learning_rate = 1e-3
     train.backbone_rate = 1.0  # factor on the rate of all but classifier and branch; 0 freezes
-    train.branch_rate = 1.0  # of stochastic branches
+    train.branch_rate = 1.0  # of stochastic and metadata branches
     train.head_rate = 1.0  # of the classifier
     train.schedule = "paper"  # paper, cosine, steps or plateau; training/schedule.py says how
     train.warmup_epochs = 0.0  # in which the rate rises from 0

@@ -46,6 +46,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.low_size": _SIZE,
     "data.crop_size": _WINDOW,
     "data.workers": _at_least(0),
+    "data.folds": (lambda value: value == 0 or value > 1, "2 or more, or 0 for none"),
     "data.fold": _at_least(0),
     "data.oversample_before_split": _at_least(0),
     "data.class_multipliers": (
@@ -140,6 +141,7 @@ def check_limits(config: ConfigDict) -> None:
     data = config.data
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
+    _check_metadata(config)
     if data.oversample_before_split and data.fold:
         raise InputError(
             "data.oversample_before_split splits by row and knows no folds; leave data.fold at 0"
@@ -197,6 +199,32 @@ def _check_augmentations(augment: ConfigDict) -> None:
             raise InputError(f"data.augment.order leaves out {name}, which is asked for; name it")
 
 
+def _check_metadata(config: ConfigDict) -> None:
+    data, branches = config.data, config.model.branches
+    columns = [*data.numeric_columns, *data.category_columns]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError(
+                f"data.numeric_columns and data.category_columns name {column!r} twice; name each "
+                "column once"
+            )
+    if "metadata" in branches and not columns:
+        raise InputError(
+            "model.branches has 'metadata' and no column is named; name some in "
+            "data.numeric_columns or data.category_columns"
+        )
+    if data.name == "table" and set(branches) - {"metadata"}:
+        raise InputError(
+            f"data.name is 'table', which has no images, and model.branches is {tuple(branches)}; "
+            "leave ('metadata',) alone, or bring images"
+        )
+    if set(branches) == {"metadata"} and config.model.weights:
+        raise InputError(
+            "model.weights are of a backbone, and model.branches is ('metadata',), which has none; "
+            "leave one of the two out"
+        )
+
+
 def _check_training(config: ConfigDict) -> None:
     train = config.train
     chooses = {
@@ -210,12 +238,13 @@ def _check_training(config: ConfigDict) -> None:
             "choose by them; take eval.checkpoint=latest, another schedule and train.patience=0"
         )
     learns = [train.backbone_rate, train.head_rate]
-    if "stochastic" in config.model.branches:
+    if {"stochastic", "metadata"} & set(config.model.branches):
         learns.append(train.branch_rate)
     if not any(learns):
         raise InputError(
-            "train.backbone_rate, train.head_rate and, where there is a stochastic branch, "
-            "train.branch_rate are 0, so that nothing would learn; give one a number more than 0"
+            "train.backbone_rate, train.head_rate and, where there is a stochastic or metadata "
+            "branch, train.branch_rate are 0, so that nothing would learn; give one a number more "
+            "than 0"
         )
     if train.warmup_epochs >= train.epochs:
         raise InputError(

@@ -23,6 +23,7 @@ from stochconv_jax.data.preparation.synthetic_lesions import (
     SyntheticLesions,
     SyntheticLesionsConfig,
 )
+from stochconv_jax.data.table_only import open_table
 from stochconv_jax.errors import InputError
 
 
@@ -36,10 +37,11 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
         "synthetic_lesions": _load_synthetic,
         "image_folder": _load_folder,
         "prepared": _load_prepared,
+        "table": _load_table,
     }
     if config.name not in loaders:
         raise InputError(f"data.name is {config.name!r}; use one of {', '.join(loaders)}")
-    dataset = loaders[config.name](config)
+    dataset = _with_columns(loaders[config.name](config), config)
     if config.oversample_before_split:
         dataset = oversample(dataset, config.oversample_before_split, _drawing(config))
     if config.retrain:
@@ -47,6 +49,18 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
     if config.oversample_before_split:
         print(describe_leak(dataset), flush=True)
     return dataset
+
+
+def _with_columns(dataset: ImageDataset, config: ConfigDict) -> ImageDataset:
+    columns = (*config.numeric_columns, *config.category_columns)
+    known = dataset.examples[0].known
+    for column in columns:
+        if column not in known:
+            raise InputError(
+                f"data.numeric_columns or data.category_columns names {column!r}, which is not "
+                f"known of the images; known are: {', '.join(known) or 'none'}"
+            )
+    return dataclasses.replace(dataset, columns=columns)
 
 
 def _load_synthetic(config: ConfigDict) -> ImageDataset:
@@ -84,18 +98,26 @@ def _load_prepared(config: ConfigDict) -> ImageDataset:
 def _load_folder(config: ConfigDict) -> ImageDataset:
     if not config.directory:
         raise InputError("data.directory is empty; name the directory of your images")
-    folder = FolderTable(
+    size = tuple(config.high_size)
+    framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
+    output = prepare_folder(_folder(config), framing, config.prepared_directory)
+    return open_prepared(output, _opening(config, "target"))
+
+
+def _load_table(config: ConfigDict) -> ImageDataset:
+    return open_table(_folder(config), _opening(config, "target"))
+
+
+def _folder(config: ConfigDict) -> FolderTable:
+    return FolderTable(
         config.directory,
         config.table,
         config.image_column,
         config.label_column,
         config.group_column,
         config.split_column,
+        (*config.numeric_columns, *config.category_columns),
     )
-    size = tuple(config.high_size)
-    framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
-    output = prepare_folder(folder, framing, config.prepared_directory)
-    return open_prepared(output, _opening(config, "target"))
 
 
 def prepare_folder(
@@ -131,7 +153,8 @@ def prepare_folder(
 
 def _digest(folder: FolderTable, framing: Framing) -> str:
     place = os.path.abspath(folder.directory)
-    return hashlib.sha256(repr((place, folder, framing)).encode()).hexdigest()[:12]
+    told = (place, folder, framing, folder.more) if folder.more else (place, folder, framing)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def _opening(config: ConfigDict, label_column: str) -> Opening:
@@ -146,4 +169,6 @@ def _opening(config: ConfigDict, label_column: str) -> Opening:
 
 
 def _drawing(config: ConfigDict) -> Drawing:
-    return Drawing(config.validation_fraction, config.test_fraction, seed=config.split_seed)
+    return Drawing(
+        config.validation_fraction, config.test_fraction, config.folds, seed=config.split_seed
+    )

@@ -73,6 +73,8 @@ def evaluate(
         split, section = config.eval.split, config.data
         source = f"{section.name} {section.directory}".rstrip()
         judged = _Judged(run.load_dataset(), split, split, source, [])
+    for sentence in run.unseen(judged.dataset, judged.split):
+        print(sentence)
     network = TrainedNetwork.restore(run)
     predictions = network.predict_split(judged.dataset, judged.split)
     thresholds = {}

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
-from stochconv_jax.data.dataset.prepared import open_images
+from stochconv_jax.data.dataset.prepared import Images, open_images
 from stochconv_jax.data.load import prepare_folder
 from stochconv_jax.data.preparation.folder import FolderTable
+from stochconv_jax.data.table_only import table_examples
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run
 
@@ -34,8 +35,7 @@ def external_images(run: Run, folder: FolderTable) -> ExternalImages:
       InputError: the directory, the table or a column is not usable, a class is not the run's, or
         no image is left.
     """
-    directory = prepare_folder(folder, run.framing, run.config.data.prepared_directory)
-    records, examples, framing = open_images(directory, "target")
+    records, examples, framing = _open(run, folder)
     unknown = sorted({example.label for example in examples} - set(run.classes))
     if unknown:
         raise InputError(
@@ -47,8 +47,18 @@ def external_images(run: Run, folder: FolderTable) -> ExternalImages:
         raise InputError(
             f"{run.directory} was made with every image of {folder.table}; bring other images"
         )
-    dataset = ImageDataset(records, examples, run.classes, np.full(len(examples), "test"), framing)
+    columns = run.metadata.columns if run.metadata else ()
+    dataset = ImageDataset(
+        records, examples, run.classes, np.full(len(examples), "test"), framing, columns
+    )
     return ExternalImages(dataset.subset(kept), left_out)
+
+
+def _open(run: Run, folder: FolderTable) -> Images:
+    if not run.sees_pixels:
+        return Images((), table_examples(folder), run.framing)
+    directory = prepare_folder(folder, run.framing, run.config.data.prepared_directory)
+    return open_images(directory, "target")
 
 
 def _unseen(run: Run, examples: Sequence[Example]) -> tuple[list[int], list[str]]:
@@ -96,4 +106,5 @@ def folder_table(
         image_column or run.config.data.image_column,
         label_column or run.config.data.label_column,
         group_column,
+        columns=run.metadata.columns if run.metadata else (),
     )

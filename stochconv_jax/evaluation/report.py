@@ -12,6 +12,7 @@ from stochconv_jax.evaluation.deferral import decide, doubts
 from stochconv_jax.evaluation.page import as_png, render_page, thumbnail
 from stochconv_jax.evaluation.subgroups import LEAST_IMAGES
 from stochconv_jax.inference.predict import Predictions
+from stochconv_jax.models.branch import METADATA
 
 ERRORS = 12
 THUMBNAIL = 160
@@ -67,7 +68,7 @@ def write_report(
         {"number": number_text, "interval": interval_text},
         run=run,
         where=_where(metrics["split"]),
-        network=f"{config.model.backbone}, branches {', '.join(config.model.branches)}",
+        network=_network(config),
         images=images,
         least_images=LEAST_IMAGES,
         rows=rows,
@@ -90,6 +91,12 @@ def number_text(value: float) -> str:
 def interval_text(limits: tuple[float, float] | None) -> str:
     """Writes an interval with four decimals, nothing for none."""
     return f"{limits[0]:.4f} to {limits[1]:.4f}" if limits and np.isfinite(limits[0]) else ""
+
+
+def _network(config: ConfigDict) -> str:
+    branches = f"branches {', '.join(config.model.branches)}"
+    alone = set(config.model.branches) == {METADATA}
+    return branches if alone else f"{config.model.backbone}, {branches}"
 
 
 def _where(split: str) -> str:
@@ -136,7 +143,14 @@ def _errors(
                 "label": example.label,
                 "decision": dataset.classes[decisions[row]],
                 "probability": f"probability of {dataset.classes[shown]} {scores[row, shown]:.3f}",
-                "picture": thumbnail(dataset.records[index]["image"], THUMBNAIL),
+                "picture": _picture(dataset, index),
             }
         )
     return errors
+
+
+def _picture(dataset: ImageDataset, index: int) -> str:
+    """Returns a thumbnail; "" of a row of a table without images."""
+    if not len(dataset.records):
+        return ""
+    return thumbnail(dataset.records[index]["image"], THUMBNAIL)

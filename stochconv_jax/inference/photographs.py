@@ -25,11 +25,13 @@ class FramedPhotograph(NamedTuple):
       jpeg: as preparation would have written it.
       image_index: a number from its content, of which its windows are drawn: the same photograph
         meets the same windows in any company.
+      metadata: float32 [M], for networks with a metadata branch; empty for others.
     """
 
     name: str
     jpeg: bytes
     image_index: int
+    metadata: np.ndarray = np.empty(0, np.float32)
 
 
 def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -> FramedPhotograph:
@@ -66,11 +68,15 @@ def photograph_batches(
     for first in range(0, len(photographs), rows):
         own = photographs[first : first + rows]
         filled = [own[min(row, len(own) - 1)] for row in range(rows)]
-        views = [
-            derive_views(decode(photograph.jpeg), data.low_size, strides, data.crop_size)
-            for photograph in filled
-        ]
-        batch = {key: np.stack([view[key] for view in views]) for key in views[0]}
+        batch: Batch = {}
+        if run.sees_pixels:
+            views = [
+                derive_views(decode(photograph.jpeg), data.low_size, strides, data.crop_size)
+                for photograph in filled
+            ]
+            batch = {key: np.stack([view[key] for view in views]) for key in views[0]}
+        if run.metadata:
+            batch["metadata"] = np.stack([photograph.metadata for photograph in filled])
         batch["index"] = np.array([photograph.image_index for photograph in filled], np.int32)
         yield own, batch
 

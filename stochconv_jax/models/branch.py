@@ -1,6 +1,6 @@
 """The branches of a network: what each looks at, and what it brings to the join."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
 from stochconv_jax.models.context import Context
+from stochconv_jax.models.conv import Dense, batch_norm
 from stochconv_jax.models.draw_pooling import AttentionPooling
 from stochconv_jax.models.stage_outputs import StageOutputs
 from stochconv_jax.models.stages import Stages
@@ -18,6 +19,9 @@ from stochconv_jax.models.window_sampler import WindowSampler
 from stochconv_jax.ops import image_size_of, window_size
 
 Batch = Mapping[str, Any]
+METADATA = "metadata"
+KINDS = ("global", "stochastic", METADATA)
+METADATA_FEATURES = 256
 
 
 class BranchOutput(NamedTuple):
@@ -25,12 +29,13 @@ class BranchOutput(NamedTuple):
 
     Attributes:
       features: [B, ...], for the join.
-      last_map: [B, h, w, C] of its last stage, which the head, if it has one, pooled.
+      last_map: [B, h, w, C] of its last stage, which the head, if it has one, pooled; None where
+        there is no map.
       corners: int32 [B, G, 2], where it looked; None where it draws no windows.
     """
 
     features: jax.Array
-    last_map: jax.Array
+    last_map: jax.Array | None = None
     corners: jax.Array | None = None
 
 
@@ -59,7 +64,7 @@ class Branch(Protocol):
         """Looks at a batch.
 
         Args:
-          batch: `image_low`, `image_high` and whatever else is known of the images.
+          batch: `image_low`, `image_high`, `metadata` and whatever else is known of the images.
           context: of the pass, for this part of the network.
           name: its own.
           outputs: to offer the outputs of stages to.
@@ -97,7 +102,7 @@ class GlobalBranch(nnx.Module):
         evidence: jax.Array | None = None,
     ) -> BranchOutput:
         """Maps `image_low` [B, h, w, 3] onward."""
-        x = self.stem_tail(self.conv(_image(batch, "image_low", name)), context.train)
+        x = self.stem_tail(self.conv(_given(batch, "image_low", name)), context.train)
         outputs.offer(f"{name}/stem", x)
         last_map = self.stages.map(x, context, name, outputs)
         return BranchOutput(self.stages.pool(last_map, context, name, outputs), last_map)
@@ -144,7 +149,7 @@ class StochasticBranch(nnx.Module):
         evidence: jax.Array | None = None,
     ) -> BranchOutput:
         """Maps `image_high`, [B, H, W, 3] or its polyphase planes, onward."""
-        images = _image(batch, "image_high", name)
+        images = _given(batch, "image_high", name)
         size = image_size_of(images)
         draws = [
             self.sampler(context.of_draw(draw, self.pooled_draws), size, self.window_size, evidence)
@@ -170,8 +175,69 @@ class StochasticBranch(nnx.Module):
         return draws.mean(axis=1) if self.pooling is None else self.pooling(draws)
 
 
-def _image(batch: Batch, key: str, name: str) -> jax.Array:
-    image = batch.get(key)
-    if image is None:
+class MetadataBranch(nnx.Module):
+    """Looks at what a table knows of the image: relu(norm(dense(x))), 256 features.
+
+    The dropout behind it is the network's own, which acts on all joined features.
+
+    Source: Mashhadi 2023, section 3.3.6.
+    """
+
+    draws = False
+    guided = False
+
+    def __init__(self, inputs: int, *, epsilon: float, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.inputs = inputs
+        self.dense = Dense(inputs, METADATA_FEATURES, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(METADATA_FEATURES, epsilon=epsilon, dtype=dtype, rngs=rngs)
+
+    def __call__(
+        self,
+        batch: Batch,
+        context: Context,
+        name: str,
+        outputs: StageOutputs,
+        evidence: jax.Array | None = None,
+    ) -> BranchOutput:
+        """Maps `metadata` [B, M] to features [B, 256]."""
+        x = self.dense(_given(batch, "metadata", name))
+        x = jax.nn.relu(self.norm(x, use_running_average=not context.train))
+        outputs.offer(f"{name}/head", x)
+        return BranchOutput(x)
+
+
+def make_branch(
+    kind: str,
+    backbone: Backbone,
+    features: int,
+    last: int,
+    looks: Mapping[str, Any],
+    metadata_inputs: int,
+    made: Mapping[str, Any],
+) -> GlobalBranch | StochasticBranch | MetadataBranch:
+    """Returns the branch of a kind: `looks` is for the stochastic one, `made` for every layer."""
+    if kind == "global":
+        return GlobalBranch(backbone, features, last, **made)
+    if kind == "stochastic":
+        return StochasticBranch(backbone, features, last, **looks, **made)
+    return MetadataBranch(
+        metadata_inputs,
+        epsilon=backbone.batch_norm_epsilon,
+        dtype=made["dtype"],
+        rngs=made["rngs"],
+    )
+
+
+def unique_names(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Names branches by their kind, a second one of a kind with its number."""
+    counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
+    return tuple(
+        kind if count == 1 else f"{kind}_{count}" for kind, count in zip(kinds, counts, strict=True)
+    )
+
+
+def _given(batch: Batch, key: str, name: str) -> jax.Array:
+    given = batch.get(key)
+    if given is None:
         raise ValueError(f"{key} is not given; the {name} branch looks at it")
-    return image
+    return given

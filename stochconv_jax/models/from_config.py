@@ -19,7 +19,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def model_from_config(
-    config: ConfigDict, num_outputs: int, abstract: bool = False
+    config: ConfigDict, num_outputs: int, abstract: bool = False, metadata_inputs: int = 1
 ) -> TwoBranchNetwork:
     """Builds the network that a config describes.
 
@@ -28,12 +28,13 @@ def model_from_config(
       num_outputs: logits per image.
       abstract: shapes only, for restoring a checkpoint into; the same object for the same network,
         so that what is compiled for it serves all its runs. It is not to be changed.
+      metadata_inputs: numbers that a metadata branch is given, which the training split decides.
 
     Raises:
       InputError: a field is not usable.
     """
     backbone = backbone_from_config(config)
-    arguments = _arguments(config, backbone)
+    arguments = _arguments(config, backbone) | {"metadata_inputs": metadata_inputs}
     if "stochastic" in config.model.branches:
         _check_window(config, backbone, arguments["output_size"])
 

@@ -1,4 +1,4 @@
-"""Networks with a global branch, a stochastic branch, or both, joined where one says."""
+"""Networks of a global, a stochastic and a metadata branch, or some, joined where one says."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,15 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import Backbone
-from stochconv_jax.models.branch import Batch, BranchOutput, GlobalBranch, StochasticBranch
+from stochconv_jax.models.branch import (
+    KINDS,
+    METADATA,
+    METADATA_FEATURES,
+    Batch,
+    BranchOutput,
+    make_branch,
+    unique_names,
+)
 from stochconv_jax.models.context import Context
 from stochconv_jax.models.draw_pooling import POOLINGS
 from stochconv_jax.models.stage_outputs import StageOutputs
@@ -41,6 +49,7 @@ class TwoBranchNetwork(nnx.Module):
     stochastic skip, `join="head"` its full split: whole backbones, features concatenated before
     dropout and the dense layer. `branches=("global",)` is the plain network,
     `("stochastic",)` the pure stochastic one, `("global", "global")` two ordinary branches.
+    "metadata" beside them, or alone, is a small dense network on what a table knows of the image.
 
     Source: Reekie 2021, section 4.1.
     """
@@ -62,6 +71,7 @@ class TwoBranchNetwork(nnx.Module):
         draw_pooling: str = "mean",
         dropout_rate: float = 0.3,
         batch_norm_momentum: float = 0.99,
+        metadata_inputs: int = 1,
         remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
@@ -70,7 +80,7 @@ class TwoBranchNetwork(nnx.Module):
 
         Args:
           backbone: what branches and trunk are made of, such as BACKBONES["efficientnet_b0"].
-          branches: "global" or "stochastic" for each branch.
+          branches: "global", "stochastic" or "metadata" for each branch, the last one once at most.
           join: "stem", the number of the last stage before the join, or "head".
           num_outputs: logits per image.
           output_size: (height, width) of the stochastic stem's map; where the branches join before
@@ -89,6 +99,7 @@ class TwoBranchNetwork(nnx.Module):
           batch_norm_momentum: what is kept of the running statistics each step, by Flax's and
             TensorFlow's convention (1 - PyTorch's); 0.99 as published for long training, less
             where a run makes fewer than a few thousand steps.
+          metadata_inputs: numbers that a metadata branch is given of each image.
           remat: keep only what enters each block for its gradient, and compute the block again in
             the backward pass: less memory, more time.
           dtype: of the computation; parameters and statistics are float32.
@@ -97,8 +108,11 @@ class TwoBranchNetwork(nnx.Module):
         Raises:
           ValueError: an argument is out of its range.
         """
-        if not branches or set(branches) - set(BRANCHES):
-            raise ValueError(f"branches are {tuple(branches)}; use {' or '.join(BRANCHES)}")
+        if not branches or set(branches) - set(KINDS):
+            raise ValueError(f"branches are {tuple(branches)}; use {' or '.join(KINDS)}")
+        pictorial = [kind for kind in branches if kind != METADATA]
+        if len(branches) - len(pictorial) > 1:
+            raise ValueError("there are two metadata branches; one is given all that is known")
         stem_features = stem_features or backbone.stem_features
         if draw_pooling not in POOLINGS:
             raise ValueError(f"draw_pooling is {draw_pooling!r}; use {' or '.join(POOLINGS)}")
@@ -108,6 +122,8 @@ class TwoBranchNetwork(nnx.Module):
             raise ValueError(f"pooled draws and guided windows ask for join 'head', not {join!r}")
         if placement == "guided" and "global" not in branches:
             raise ValueError("guided windows ask for a global branch, whose evidence they follow")
+        if last <= stages and METADATA in branches:
+            raise ValueError(f"a metadata branch has no map; join at 'head', not at {join!r}")
         made: dict[str, Any] = {"remat": remat, "dtype": dtype, "rngs": rngs}
         looks: dict[str, Any] = {
             "output_size": tuple(output_size),
@@ -115,17 +131,16 @@ class TwoBranchNetwork(nnx.Module):
             "pooled_draws": pooled_draws,
             "draw_pooling": draw_pooling,
         }
-        self.branch_names = _unique(branches)
+        self.branch_names = unique_names(branches)
         self.branches: nnx.Dict = nnx.Dict()
         for name, kind in zip(self.branch_names, branches, strict=True):
-            self.branches[name] = (
-                GlobalBranch(backbone, stem_features, last, **made)
-                if kind == "global"
-                else StochasticBranch(backbone, stem_features, last, **looks, **made)
+            self.branches[name] = make_branch(
+                kind, backbone, stem_features, last, looks, metadata_inputs, made
             )
         self.joins_at_head = last > stages
         final = backbone.stage_features(stages)
-        features = backbone.head_features(final) * len(branches)
+        features = backbone.head_features(final) * len(pictorial)
+        features += METADATA_FEATURES * (METADATA in branches)
         if not self.joins_at_head:
             joined = (
                 backbone.stem_tail_features(stem_features)
@@ -138,6 +153,8 @@ class TwoBranchNetwork(nnx.Module):
         self.set_attributes(nnx.BatchNorm, momentum=batch_norm_momentum, raise_if_not_found=False)
         self.dropout_rate = dropout_rate
         self.classifier = backbone.make_classifier(features, num_outputs, rngs)
+        if METADATA in branches and not isinstance(self.classifier, nnx.Linear):
+            raise ValueError("metadata join pooled features, and this backbone's classifier pools")
 
     def __call__(
         self,
@@ -147,6 +164,7 @@ class TwoBranchNetwork(nnx.Module):
         image_index: jax.Array | None = None,
         train: bool = False,
         draw: int | jax.Array = 0,
+        metadata: jax.Array | None = None,
     ) -> jax.Array:
         """Classifies images with one draw of windows.
 
@@ -159,6 +177,7 @@ class TwoBranchNetwork(nnx.Module):
             its place in a batch; the place itself where None.
           train: use and update the batch's statistics, drop features and blocks.
           draw: int [], which draw of windows it is; even draws of one key go on with one sequence.
+          metadata: [B, M], what is known of the images; unused without a metadata branch.
 
         Returns:
           float32 logits [B, num_outputs].
@@ -166,14 +185,14 @@ class TwoBranchNetwork(nnx.Module):
         Raises:
           ValueError: what a branch looks at is not given.
         """
-        images = image_low if image_low is not None else image_high
-        if images is None:
+        batch = {"image_low": image_low, "image_high": image_high, "metadata": metadata}
+        given = [array for array in batch.values() if array is not None]
+        if not given:
             raise ValueError(
                 "neither image_low nor image_high is given; give what the branches see"
             )
         if image_index is None:
-            image_index = jnp.arange(images.shape[0])
-        batch = {"image_low": image_low, "image_high": image_high}
+            image_index = jnp.arange(given[0].shape[0])
         return self.forward(batch, Context.of_pass(key, image_index, train, draw)).logits
 
     def forward(
@@ -233,13 +252,15 @@ class TwoBranchNetwork(nnx.Module):
         Raises:
           ValueError: the classifier is not one dense layer on pooled features.
         """
-        last_map = found["global"].last_map
+        last_map: Any = found["global"].last_map
         batch, height, width, _ = last_map.shape
         places = last_map.reshape(batch * height * width, 1, 1, -1)
         features = self.branches["global"].stages.head(places, False)
         if not isinstance(self.classifier, nnx.Linear) or features.ndim != 2:
             raise ValueError("guided windows ask for a dense classifier on pooled features")
-        before = self.branch_names.index("global") * features.shape[1]
+        earlier = self.branch_names[: self.branch_names.index("global")]
+        widths = [METADATA_FEATURES if name == METADATA else features.shape[1] for name in earlier]
+        before = sum(widths)
         kernel = self.classifier.kernel[before : before + features.shape[1]]
         maps = (features.astype(jnp.float32) @ kernel).reshape(batch, height * width, -1)
         distance = jnp.linalg.norm(maps - maps.mean(axis=1, keepdims=True), axis=-1)
@@ -280,14 +301,6 @@ def create_model(backbone: Backbone, *, seed: int, **arguments: Any) -> TwoBranc
 
     # An argument rather than a constant, so that a program kept on disk serves every seed.
     return create(jax.random.key(seed, impl="rbg"))
-
-
-def _unique(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Names branches by their kind, a second one of a kind with its number."""
-    counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
-    return tuple(
-        kind if count == 1 else f"{kind}_{count}" for kind, count in zip(kinds, counts, strict=True)
-    )
 
 
 def _stages_before(join: str | int, stages: int) -> int:

@@ -4,7 +4,7 @@ import argparse
 import itertools
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -14,6 +14,8 @@ from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.errors import InputError
 from stochconv_jax.prediction.page import PredictionPage
 from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor, load_run
+from stochconv_jax.prediction.table import Row, read_metadata_table, row_of
+from stochconv_jax.runs.run import Run
 
 DESCRIPTION = (
     "Says of photographs which class they show: a CSV with a row for each file, and a page with "
@@ -27,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     with mistakes_in_a_sentence("; nothing was written"):
         output = _output(options.output)
-        paths = _files(options.images)
         for name in ("draws", "batch_size"):
             if getattr(options, name) < 0:
                 flag = f"--{name.replace('_', '-')}"
@@ -38,7 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             draws=options.draws,
             batch_size=options.batch_size,
         )
-        failed = _predict(predictor, paths, output)
+        run = predictor.network.run
+        table = None
+        if options.table:
+            column = options.image_column or run.config.data.image_column
+            table = read_metadata_table(pathlib.Path(options.table), column)
+        paths = _paths(options.images, run, table)
+        rows = None if table is None else [row_of(table, path) for path in paths]
+        failed = _predict(predictor, paths, rows, output)
         _tell(predictor, len(paths), failed, output)
         if len(failed) == len(paths):
             raise InputError(f"none of the {len(paths)} files could be used; {output} says why")
@@ -49,7 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         "python -m stochconv_jax.predict", description=DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument("run", help="directory of a trained run")
-    parser.add_argument("images", nargs="+", help="image files, or directories of them")
+    parser.add_argument("images", nargs="*", help="image files, or directories of them")
+    parser.add_argument(
+        "--table", default="", help="CSV of what a network with a metadata branch is given"
+    )
+    parser.add_argument(
+        "--image-column", default="", help="its column of file names; default: as the run's config"
+    )
     parser.add_argument("--output", default="predictions.csv", help="CSV to write (%(default)s)")
     parser.add_argument(
         "--checkpoint", default="", choices=("best", "latest"), help="default: as the run's config"
@@ -72,6 +86,20 @@ def _output(name: str) -> pathlib.Path:
     return output
 
 
+def _paths(names: Sequence[str], run: Run, table: Mapping[str, Row] | None) -> list[pathlib.Path]:
+    """The files to predict, or the rows of the table for a network that reads no pixels."""
+    if run.sees_pixels:
+        if not names:
+            raise InputError("no image is named; name files or directories of them")
+        return _files(names)
+    if names:
+        raise InputError(
+            f"the network of {run.directory} reads no pixels; leave the images out, and the rows "
+            "of --table are predicted"
+        )
+    return [pathlib.Path(name) for name in table or ()]
+
+
 def _files(names: Sequence[str]) -> list[pathlib.Path]:
     """The files as given, and those of directories that are called like images, in order."""
     paths: list[pathlib.Path] = []
@@ -87,13 +115,17 @@ def _files(names: Sequence[str]) -> list[pathlib.Path]:
 
 
 def _predict(
-    predictor: Predictor, paths: Sequence[pathlib.Path], output: pathlib.Path
+    predictor: Predictor,
+    paths: Sequence[pathlib.Path],
+    metadata: Sequence[Row | None] | None,
+    output: pathlib.Path,
 ) -> list[PhotographPrediction]:
     """Writes the table and the page; returns what could not be predicted."""
     binary = len(predictor.classes) == 2
     columns = ["probability"] if binary else [f"probability_{c}" for c in predictor.classes]
     page, rows, failed = PredictionPage(predictor), [], []
-    bar = tqdm(predictor.predict_each(paths), "predicting", len(paths), unit="image", leave=False)
+    each = predictor.predict_each(paths, metadata)
+    bar = tqdm(each, "predicting", len(paths), unit="image", leave=False)
     for found in bar:
         page.add(found)
         if found.problem:

@@ -33,7 +33,7 @@ class PredictionPage:
                     "decision": found.decision,
                     "spread": found.spread,
                     "bars": list(bars),
-                    "picture": thumbnail(found.jpeg, THUMBNAIL),
+                    "picture": thumbnail(found.jpeg, THUMBNAIL) if found.jpeg else "",
                 }
             )
 

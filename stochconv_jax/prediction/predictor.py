@@ -12,9 +12,15 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.run_thresholds import run_thresholds
 from stochconv_jax.evaluation.thresholds import DECIDING
-from stochconv_jax.inference.photographs import FramedPhotograph, Photograph, frame_photograph
+from stochconv_jax.inference.photographs import (
+    FramedPhotograph,
+    Photograph,
+    content_index,
+    frame_photograph,
+)
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.inference.trained_network import TrainedNetwork
+from stochconv_jax.prediction.table import Row, metadata_inputs
 from stochconv_jax.runs.run import Run
 
 # Photographs in memory at a time: framing is done by threads, ahead of the network.
@@ -72,18 +78,24 @@ class Predictor:
         """Names of the classes; of two, the second is the positive one."""
         return self.network.run.classes
 
-    def predict(self, images: Sequence[Photograph]) -> Predictions:
+    def predict(
+        self, images: Sequence[Photograph], metadata: Sequence[Row] | None = None
+    ) -> Predictions:
         """Predicts photographs of any size, framed as the run's were.
 
         Args:
-          images: paths, arrays uint8 [H, W, 3] of RGB, or Pillow's images.
+          images: paths, arrays uint8 [H, W, 3] of RGB, or Pillow's images; of a network that reads
+            no pixels, names.
+          metadata: of a network with a metadata branch, what is known of each image by column, ""
+            where nothing is.
 
         Raises:
-          InputError: there is none, one cannot be read, or a prediction is not finite.
+          InputError: there is none, one cannot be read, a column is missing or a number is none, or
+            a prediction is not finite.
         """
         if not len(images):
             raise InputError("no image is given; name one or more")
-        rows = list(self.predict_each(images))
+        rows = list(self.predict_each(images, metadata))
         for row in rows:
             if row.problem:
                 raise InputError(f"{row.name}: {row.problem}")
@@ -95,13 +107,32 @@ class Predictor:
             tuple(row.decision for row in rows),
         )
 
-    def predict_each(self, images: Sequence[Photograph]) -> Iterator[PhotographPrediction]:
-        """Yields a prediction for each photograph, in order; one that is broken says why."""
+    def predict_each(
+        self, images: Sequence[Photograph], metadata: Sequence[Row | None] | None = None
+    ) -> Iterator[PhotographPrediction]:
+        """Yields a prediction for each photograph, in order; one that is broken says why.
+
+        Args:
+          images: as `predict` takes them.
+          metadata: likewise; None for an image of which there is no row.
+
+        Raises:
+          InputError: a column is missing, or a number is none.
+        """
+        inputs = metadata_inputs(
+            self.network.run, [*map(_name, images, range(len(images)))], metadata
+        )
+        return self._predict_each(images, inputs)
+
+    def _predict_each(
+        self, images: Sequence[Photograph], inputs: Sequence[np.ndarray | None]
+    ) -> Iterator[PhotographPrediction]:
         rows = self.network.rows
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(0, len(images), rows):
                 names = [_name(image, first + n) for n, image in enumerate(images[first:][:rows])]
-                framed = list(pool.map(self._frame, images[first:][:rows], names))
+                own = inputs[first:][:rows]
+                framed = list(pool.map(self._frame, images[first:][:rows], names, own))
                 usable = [each for each in framed if isinstance(each, FramedPhotograph)]
                 found = self.network.predict_photographs(usable)
                 for name, each in zip(names, framed, strict=True):
@@ -110,11 +141,18 @@ class Predictor:
                     else:
                         yield _unusable(name, str(each))
 
-    def _frame(self, image: Photograph, name: str) -> FramedPhotograph | InputError:
+    def _frame(
+        self, image: Photograph, name: str, inputs: np.ndarray | None
+    ) -> FramedPhotograph | InputError:
+        if inputs is None:
+            return InputError("the table has no row of it")
+        if not self.network.run.sees_pixels:
+            return FramedPhotograph(name, b"", content_index(name.encode()), inputs)
         try:
-            return frame_photograph(image, self.network.run.framing, name)
+            framed = frame_photograph(image, self.network.run.framing, name)
         except InputError as error:
             return error
+        return framed._replace(metadata=inputs)
 
     def _describe(self, photograph: FramedPhotograph, logits: np.ndarray) -> PhotographPrediction:
         draws = class_probabilities(logits)

@@ -19,6 +19,7 @@ from stochconv_jax.models.weights.read_file import read_weight_file
 from stochconv_jax.models.weights.weight_file import WeightFile, file_sha256
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import make_mesh, replicated
+from stochconv_jax.runs.run_metadata import read_metadata
 from stochconv_jax.saved_config import read_config, read_json
 
 
@@ -56,14 +57,14 @@ def check_weights(config: ConfigDict, abstract: TwoBranchNetwork) -> None:
 
 
 def initial_model(
-    config: ConfigDict, num_outputs: int, directory: pathlib.Path
+    config: ConfigDict, num_outputs: int, directory: pathlib.Path, metadata_inputs: int = 1
 ) -> TwoBranchNetwork:
     """Returns a run's network before its first step, and tells in weights.json what was loaded.
 
     Raises:
       InputError: the weights do not fit.
     """
-    model = model_from_config(config, num_outputs)
+    model = model_from_config(config, num_outputs, metadata_inputs=metadata_inputs)
     if config.model.weights:
         file, found = _assign(config, model, config.model.weights_classifier)
         found.fill(model)
@@ -97,7 +98,9 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
     joined = len(config.model.branches) > 1
     classes = read_json(directory / "data.json").get("classes", ())
     outputs = 1 if len(classes) == 2 else len(classes)
-    abstract = model_from_config(config, outputs, abstract=True)
+    metadata = read_metadata(directory, config)
+    inputs = len(metadata.names) if metadata else 1
+    abstract = model_from_config(config, outputs, abstract=True, metadata_inputs=inputs)
     shapes = nnx.state(abstract, nnx.Param, nnx.BatchStat)
     with Checkpoints(directory, replicated(make_mesh())) as checkpoints:
         state, step = checkpoints.restore_model("best", shapes)

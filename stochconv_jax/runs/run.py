@@ -16,12 +16,14 @@ from ml_collections import ConfigDict
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
+from stochconv_jax.data.dataset.metadata import Metadata
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models import TwoBranchNetwork
+from stochconv_jax.models.branch import METADATA
 from stochconv_jax.models.from_config import (
     backbone_from_config,
     model_from_config,
@@ -32,6 +34,7 @@ from stochconv_jax.runs.devices import replicated
 from stochconv_jax.runs.identity import check_config, check_data, has_checkpoint
 from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
 from stochconv_jax.runs.provenance import provenance
+from stochconv_jax.runs.run_metadata import fit_metadata, read_metadata, write_metadata
 from stochconv_jax.saved_config import read_config, read_json
 
 # Fields that may be "auto" until a run begins.
@@ -44,17 +47,20 @@ class Run:
     """What a run is made with, wherever it is kept.
 
     Its directory holds config.json, data.json (what identifies its images), images.csv (their
-    names, classes, groups, splits and SHA-256), provenance.json (of each start) and checkpoints/.
+    names, classes, groups, splits and SHA-256), provenance.json (of each start), checkpoints/
+    and, of a network with a metadata branch, metadata.json.
 
     Attributes:
       directory: of the run.
       config: whole and resolved: nothing in it depends on the machine any more.
       data: the identity of its images: `images`, `classes`, `framing` and `fingerprint`.
+      metadata: how columns of a table become inputs; None where the network is given none.
     """
 
     directory: pathlib.Path
     config: ConfigDict
     data: Mapping[str, Any]
+    metadata: Metadata | None = None
 
     @classmethod
     @contextmanager
@@ -87,7 +93,7 @@ class Run:
         with locked(directory):
             check_config(config, directory)
             check_data(dataset.identity, directory)
-            run = cls(directory, config, dataset.identity)
+            run = cls(directory, config, dataset.identity, fit_metadata(dataset, config))
             run._write(dataset)
             yield run, dataset
 
@@ -110,7 +116,7 @@ class Run:
         data = read_json(directory / "data.json")
         if not {"classes", "framing", "fingerprint"} <= set(data):
             raise InputError(f"{directory} was made by an older version; train it anew")
-        return cls(directory, config, data)
+        return cls(directory, config, data, read_metadata(directory, config))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -137,7 +143,7 @@ class Run:
         if placement:
             config = copy.deepcopy(config)
             config.model.placement = placement
-        return model_from_config(config, self.num_outputs, abstract=True)
+        return model_from_config(config, self.num_outputs, True, self.metadata_inputs)
 
     @property
     def stem_strides(self) -> tuple[int, int]:
@@ -149,9 +155,36 @@ class Run:
         """Whether the network looks at the large image."""
         return "stochastic" in self.config.model.branches
 
+    @property
+    def sees_pixels(self) -> bool:
+        """Whether the network looks at images at all."""
+        return set(self.config.model.branches) != {METADATA}
+
+    @property
+    def metadata_inputs(self) -> int:
+        """Numbers that a metadata branch is given of each image."""
+        return len(self.metadata.names) if self.metadata else 1
+
+    def unseen(self, dataset: ImageDataset, split: str) -> list[str]:
+        """Returns a sentence for each category that training did not meet in a split's images."""
+        examples = [dataset.examples[index] for index in dataset.indices(split)]
+        return self.metadata.unseen(examples) if self.metadata else []
+
     def pipeline(self, dataset: ImageDataset) -> Pipeline:
-        """Returns the pipeline that feeds the network with the images of a data set."""
-        return Pipeline.from_config(dataset, self.config.data, self.sees_high, self.stem_strides)
+        """Returns the pipeline that feeds the network with the images of a data set.
+
+        Raises:
+          InputError: the large image does not divide by the strides, or a number of the metadata is
+            none.
+        """
+        return Pipeline.from_config(
+            dataset,
+            self.config.data,
+            self.sees_high,
+            self.stem_strides,
+            self.sees_pixels,
+            self.metadata(dataset.examples) if self.metadata else None,
+        )
 
     def checkpoints(self, mesh: Mesh) -> Checkpoints:
         """Returns the run's checkpoints, to be used as a context."""
@@ -180,6 +213,7 @@ class Run:
         (self.directory / "thresholds.json").unlink(missing_ok=True)
         write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
         _write_json(self.directory / "data.json", self.data)
+        write_metadata(self.directory, self.metadata)
         started = self.directory / "provenance.json"
         earlier = read_json(started)["starts"] if started.exists() else []
         _write_json(started, {"starts": [*earlier, provenance()]})

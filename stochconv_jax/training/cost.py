@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from stochconv_jax.config_limits import large_size
 from stochconv_jax.inference.predict import ModelState, make_predict
 from stochconv_jax.models import Context, TwoBranchNetwork
+from stochconv_jax.models.branch import METADATA
 from stochconv_jax.models.from_config import backbone_from_config
 from stochconv_jax.ops import planes_shape
 from stochconv_jax.runs.devices import make_mesh
@@ -32,7 +33,7 @@ def network_cost(
       batch and the optimizer's state included.
     """
     parameters, batch_stats = nnx.state(model, nnx.Param, nnx.BatchStat)
-    state, image = (parameters, batch_stats), _one_image(config)
+    state, image = (parameters, batch_stats), _one_image(config, model)
     key = jax.eval_shape(lambda: jax.random.key(0))
     predict: Any = make_predict(model, make_mesh(1), draws=1)
     lowered = predict.lower(state, image, key)
@@ -64,11 +65,14 @@ def _further_flops(model: TwoBranchNetwork, state: ModelState, image: Any, key: 
     return lowered.cost_analysis()["flops"]
 
 
-def _one_image(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
+def _one_image(config: ConfigDict, model: TwoBranchNetwork) -> dict[str, jax.ShapeDtypeStruct]:
     strides = backbone_from_config(config).stem_strides
     sizes = {
         "image_low": (1, *config.data.low_size, 3),
         "image_high": (1, *planes_shape(large_size(config.data), strides)),
     }
     batch = {name: jax.ShapeDtypeStruct(size, jnp.uint8) for name, size in sizes.items()}
+    if METADATA in model.branch_names:
+        inputs = model.branches[METADATA].inputs
+        batch[METADATA] = jax.ShapeDtypeStruct((1, inputs), jnp.float32)
     return {**batch, "index": jax.ShapeDtypeStruct((1,), jnp.int32)}

@@ -61,6 +61,8 @@ def train(config: ConfigDict, workdir: str) -> None:
             f"{mesh.size} devices; use a multiple"
         )
     with Run.create(config, workdir) as (run, dataset):
+        for sentence in run.unseen(dataset, "all"):
+            print(sentence, flush=True)
         training = _Training(run, dataset, mesh)
         with run.checkpoints(mesh) as checkpoints, History(run.directory) as history:
             training.run_epochs(checkpoints, history)
@@ -128,7 +130,8 @@ class _Training:
         shapes = jax.eval_shape(lambda: create(self.abstract))
         restored = checkpoints.restore_latest(shapes.model, shapes.rest)
         if restored is None:
-            model = initial_model(self.run.config, self.run.num_outputs, self.run.directory)
+            run = self.run
+            model = initial_model(run.config, run.num_outputs, run.directory, run.metadata_inputs)
             state, progress = create(model), Progress(0, [])
         else:
             saved, rest, progress = restored

@@ -12,11 +12,12 @@ PARTS = ("backbone", "branch", "head")
 def part_of(path: tuple[Any, ...]) -> str:
     """Returns the part that a parameter belongs to, by its path in the network's state.
 
-    "head" is the classifier, "branch" what stands in a stochastic branch, "backbone" all else.
+    "head" is the classifier, "branch" what stands in a stochastic or a metadata branch,
+    "backbone" all else.
     """
     if path[0] == "classifier":
         return "head"
-    if path[0] == "branches" and str(path[1]).startswith("stochastic"):
+    if path[0] == "branches" and str(path[1]).startswith(("stochastic", "metadata")):
         return "branch"
     return "backbone"
 

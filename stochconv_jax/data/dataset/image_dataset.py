@@ -41,11 +41,13 @@ class ImageDataset:
     """Images framed alike at random access, and what is known of each.
 
     Attributes:
-      records: indexable; records[i]["image"] holds the JPEG bytes of image i.
+      records: indexable; records[i]["image"] holds the JPEG bytes of image i; empty for a table
+        without images.
       examples: the table, in the same order.
       classes: names of the classes; with two, the second is the positive one.
       splits: [images] of "train", "validation" or "test".
       framing: how photographs became the records.
+      columns: of what is known, those that networks are given beside the images.
     """
 
     records: Sequence[dict[str, Any]]
@@ -53,6 +55,7 @@ class ImageDataset:
     classes: tuple[str, ...]
     splits: np.ndarray
     framing: Framing
+    columns: tuple[str, ...] = ()
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
@@ -67,12 +70,15 @@ class ImageDataset:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes the data set this one: pixels, classes and splits, wherever it is kept."""
+        """What makes the data set this one: pixels, columns, classes and splits, wherever kept."""
         # What is left out because it is small changes no pixel of what is kept.
         framing = self.framing.to_json()
         del framing["minimum"]
         rows = [
-            (example.id, example.label, str(split), example.sha256)
+            (
+                *(example.id, example.label, str(split), example.sha256),
+                *(example.known[column] for column in self.columns),
+            )
             for example, split in zip(self.examples, self.splits, strict=True)
         ]
         digest = hashlib.sha256(json.dumps([framing, rows]).encode()).hexdigest()
@@ -87,7 +93,7 @@ class ImageDataset:
         """Returns the data set of some of the images."""
         return dataclasses.replace(
             self,
-            records=SomeRecords(self.records, places),
+            records=SomeRecords(self.records, places) if len(self.records) else (),
             examples=tuple(self.examples[place] for place in places),
             splits=self.splits[list(places)],
         )

@@ -3,7 +3,8 @@
 import csv
 import hashlib
 import pathlib
-from collections.abc import Iterable, Sequence
+import types
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stochconv_jax.atomic_write import write_table
@@ -35,6 +36,7 @@ class ManifestRow(NamedTuple):
       kept: "yes" or "no".
       reason: why it was left out, or what is odd about it.
       sha256: of the file.
+      more: other columns that were kept, or written into the manifest by hand.
     """
 
     id: str
@@ -54,11 +56,19 @@ class ManifestRow(NamedTuple):
     kept: str = "no"
     reason: str = ""
     sha256: str = ""
+    more: Mapping[str, str] = types.MappingProxyType({})
+
+
+# Each has a column of its name; `more` has as many as it holds.
+COLUMNS = ManifestRow._fields[:-1]
 
 
 def write_manifest(path: pathlib.Path, rows: Iterable[ManifestRow]) -> None:
     """Writes a manifest, whole or not at all."""
-    write_table(path, ManifestRow._fields, rows)
+    rows = list(rows)
+    more = list(dict.fromkeys(name for row in rows for name in row.more))
+    written = ((*row[:-1], *(row.more.get(name, "") for name in more)) for row in rows)
+    write_table(path, [*COLUMNS, *more], written)
 
 
 def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
@@ -70,13 +80,20 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            missing = set(ManifestRow._fields) - set(reader.fieldnames or ())
+            missing = set(COLUMNS) - set(reader.fieldnames or ())
             if missing:
                 raise InputError(
                     f"{path} lacks the columns {', '.join(sorted(missing))}; prepare the images "
                     "again"
                 )
-            rows = [ManifestRow(*(row[name] for name in ManifestRow._fields)) for row in reader]
+            more = [name for name in reader.fieldnames or () if name not in COLUMNS]
+            rows = [
+                ManifestRow(
+                    **{name: row[name] for name in COLUMNS},
+                    more={name: row[name] or "" for name in more},
+                )
+                for row in reader
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); prepare the images again") from error
     for row in rows:

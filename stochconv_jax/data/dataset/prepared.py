@@ -96,13 +96,18 @@ def open_images(directory: pathlib.Path, label_column: str) -> Images:
         )
     records, framing = open_records(found[0])
     labelled = [place for place, row in enumerate(kept) if getattr(row, label_column)]
-    examples = tuple(_example(kept[place], label_column) for place in labelled)
+    examples = tuple(example_of(kept[place], label_column) for place in labelled)
     return Images(SomeRecords(records, labelled), examples, framing)
 
 
-def _example(row: ManifestRow, label_column: str) -> Example:
+def example_of(row: ManifestRow, label_column: str) -> Example:
+    """Returns what a kept row of a manifest says.
+
+    Raises:
+      InputError: it has no group.
+    """
     if not row.group:
         raise InputError(f"{row.id} has no group; write the image's id where it stands alone")
-    known = {name: getattr(row, name) for name in KNOWN}
+    known = {**{name: getattr(row, name) for name in KNOWN}, **row.more}
     label = getattr(row, label_column)
     return Example(row.id, label, row.group, row.split, known, row.sha256)

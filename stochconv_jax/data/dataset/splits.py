@@ -56,7 +56,7 @@ def resolve_splits(examples: Sequence[Example], fold: int, drawing: Drawing) -> 
         if fold:
             raise InputError(
                 f"data.fold is {fold} and the images are not divided into folds; prepare them "
-                "with --folds, or leave data.fold at 0"
+                "with --folds, set data.folds, or leave data.fold at 0"
             )
         return splits
     if not 0 <= fold < count:
@@ -93,8 +93,8 @@ def fill_splits(examples: Sequence[Example], drawing: Drawing) -> np.ndarray:
     if any(given):
         if drawing.folds:
             raise InputError(
-                f"the images come with splits and --folds is {drawing.folds}; leave one of the two "
-                "out"
+                f"the images come with splits and --folds is {drawing.folds} (in a config, "
+                "data.folds); leave one of the two out"
             )
         return np.array(given)
     labels = [example.label for example in examples]

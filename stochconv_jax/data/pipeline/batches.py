@@ -5,6 +5,7 @@ A batch is a dictionary of
   image_high  uint8 [B, 2, 2, 3, H/2, W/2]      the polyphase planes of the large one (see
                                                 ops.polyphase), here with strides of 2
   label       int32 [B]                         the index of the class
+  metadata    float32 [B, M]                    what a table knows of the image, where it is given
   index       int32 [B]                         the image's place in the data set
   mask        bool [B]                          False for the rows that fill up a last batch
 """
@@ -47,6 +48,8 @@ class Pipeline:
       strides: (vertical, horizontal) of the large image's planes, each dividing its side.
       crop_size: (height, width) of the middle that is left of each image; (0, 0) for the whole.
       sampler: from the images of the training split (int32) and the seed to the order of each pass.
+      pixels: False decodes no image, for networks that look at none.
+      metadata: float32 [images, M], what networks are given beside the images.
     """
 
     dataset: ImageDataset
@@ -58,6 +61,8 @@ class Pipeline:
     strides: tuple[int, int] = (2, 2)
     crop_size: tuple[int, int] = (0, 0)
     sampler: Callable[[np.ndarray, int], Sampler] = shuffled
+    pixels: bool = True
+    metadata: np.ndarray | None = None
 
     @classmethod
     def from_config(
@@ -66,6 +71,8 @@ class Pipeline:
         config: ConfigDict,
         high: bool,
         strides: tuple[int, int] = (2, 2),
+        pixels: bool = True,
+        metadata: np.ndarray | None = None,
     ) -> "Pipeline":
         """Returns the pipeline of a config's `data` section.
 
@@ -96,6 +103,8 @@ class Pipeline:
             strides=strides,
             sampler=sampler,
             crop_size=crop_size,
+            pixels=pixels,
+            metadata=metadata,
         )
 
     def training_steps(self, batch_size: int) -> int:
@@ -151,18 +160,21 @@ class Pipeline:
         return self.sampler(self.dataset.indices("train"), seed)
 
     def _example(self, index: int, rng: np.random.Generator | None = None) -> Batch:
-        image = decode(self.dataset.records[index]["image"])
-        if rng is not None:
-            for transform in self.transforms:
-                image = transform(image, rng)
         return {
-            **derive_views(
-                image, self.low_size, self.strides if self.high else None, self.crop_size
-            ),
+            **(self._views(index, rng) if self.pixels else {}),
+            **({} if self.metadata is None else {"metadata": self.metadata[index]}),
             "label": self.dataset.labels[index],
             "index": np.int32(index),
             "mask": np.True_,
         }
+
+    def _views(self, index: int, rng: np.random.Generator | None) -> Batch:
+        image = decode(self.dataset.records[index]["image"])
+        if rng is not None:
+            for transform in self.transforms:
+                image = transform(image, rng)
+        strides = self.strides if self.high else None
+        return derive_views(image, self.low_size, strides, self.crop_size)
 
     def _read(self, batches: grain.MapDataset) -> Iterator[Batch]:
         threads = min(os.cpu_count() or 1, 16)

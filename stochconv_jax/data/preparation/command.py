@@ -96,6 +96,7 @@ def _reader(options: argparse.Namespace) -> Callable[[pathlib.Path], list[Photog
                 options.label_column,
                 options.group_column,
                 options.split_column,
+                tuple(filter(None, options.keep_columns.split(","))),
             )
         )
     return lambda _: photographs
@@ -147,7 +148,10 @@ def _show(words: list[str]) -> None:
     check_limits(config)
     path = pathlib.Path(workdir) / "pairs.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pipeline = Pipeline.from_config(load_dataset(config.data), config.data, high=True)
+    dataset = load_dataset(config.data)
+    if not len(dataset.records):
+        raise InputError(f"data.name is {config.data.name!r}, which has no images to show")
+    pipeline = Pipeline.from_config(dataset, config.data, high=True)
     save_pairs(path, pipeline, config.seed, SHOWN)
     print(f"{path} shows {SHOWN} images as training sees them")
 
@@ -173,6 +177,11 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="column of train, validation or test, or of fold_0, fold_1, ... (or 0, 1, ...) and "
         "test; default: the splits are drawn",
+    )
+    folder.add_argument(
+        "--keep-columns",
+        default="",
+        help="further columns for the manifest, such as smoker,diameter, for networks",
     )
     _add_framing(folder, minimum=None, crop_above=0, crop_to=0)
     cifar = verbs.add_parser("cifar", help="CIFAR-10 or CIFAR-100, binary", allow_abbrev=False)

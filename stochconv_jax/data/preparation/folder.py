@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
+from stochconv_jax.data.dataset.manifest import COLUMNS
 from stochconv_jax.data.dataset.splits import check_given, split_names
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.data.preparation.photograph import Photograph
@@ -10,13 +12,21 @@ from stochconv_jax.data.preparation.table import read_rows, require_columns
 from stochconv_jax.errors import InputError
 
 SOURCE = "folder"
+# What the files tell, whatever a table says.
+MEASURED = ("width", "height")
 # Columns that are taken over where the table has them, the first of those that it has.
 KNOWN_COLUMNS = {
     "lesion_id": ("lesion_id",),
     "patient_id": ("patient_id",),
-    "age": ("age", "age_approx"),
+    "age": ("age", "age_approx", "age_approximate"),
     "sex": ("sex",),
-    "site": ("site", "localization", "anatom_site"),
+    "site": (
+        "site",
+        "localization",
+        "anatom_site",
+        "anatom_site_general",
+        "anatom_site_general_challenge",
+    ),
 }
 
 
@@ -31,6 +41,7 @@ class FolderTable:
       label_column: classes.
       group_column: what must stay within one split; none where "".
       split_column: train, validation or test; or fold_0, fold_1, ... or test; none where "".
+      columns: others that must be there, by our names where these are in KNOWN_COLUMNS.
     """
 
     directory: str
@@ -39,13 +50,23 @@ class FolderTable:
     label_column: str
     group_column: str = ""
     split_column: str = ""
+    columns: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """Columns to keep that are not kept anyway."""
+        return tuple(name for name in self.columns if name not in (*MEASURED, *KNOWN_COLUMNS))
 
 
-def read_folder(folder: FolderTable) -> list[Photograph]:
+def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph]:
     """Reads which images there are and what is known of them, in the table's order.
 
     The columns of KNOWN_COLUMNS are taken over as well; images of one lesion or patient are then
     one group, whether `group_column` names them or not.
+
+    Args:
+      folder: the table.
+      with_files: whether to look for the files; False for a table without images.
 
     Raises:
       InputError: the directory or the table is missing, or a column or a split is not usable.
@@ -60,6 +81,7 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
         if column
     }
     require_columns(path, rows[0], settings)
+    _check_kept(path, folder, rows[0], with_files)
     group, split = columns["group"], columns["split"]
     if group and not any(row[group] for row in rows):
         raise InputError(
@@ -77,17 +99,46 @@ def read_folder(folder: FolderTable) -> list[Photograph]:
             Photograph(
                 id=name,
                 source=SOURCE,
-                path=_find(pathlib.Path(folder.directory), name),
+                path=_find(pathlib.Path(folder.directory), name) if with_files else None,
                 target=row[columns["label"]],
                 group=row[group] if group else "",
                 split=own_split,
-                **{
-                    known: next((row[name] for name in names if name in row), "")
-                    for known, names in KNOWN_COLUMNS.items()
-                },
+                more={column: row[column] for column in folder.more},
+                **{known: value_of(row, known) or "" for known in KNOWN_COLUMNS},
             )
         )
     return photographs
+
+
+def value_of(row: Mapping[str, str], column: str) -> str | None:
+    """Returns what a row says of a column by any of its names, None where the table lacks it."""
+    return next((row[name] for name in KNOWN_COLUMNS.get(column, (column,)) if name in row), None)
+
+
+def _check_kept(
+    path: pathlib.Path, folder: FolderTable, row: dict[str, str], with_files: bool
+) -> None:
+    label = folder.label_column
+    for column in folder.columns:
+        if column in MEASURED and with_files:
+            continue
+        if value_of(row, column) is None:
+            names = " or ".join(repr(name) for name in KNOWN_COLUMNS.get(column, (column,)))
+            raise InputError(
+                f"{path} has no column {names}, which networks are to be given "
+                "(data.numeric_columns, data.category_columns, prepare: --keep-columns); it has "
+                + ", ".join(row)
+            )
+        if label == column or (label in KNOWN_COLUMNS.get(column, ()) and label in row):
+            raise InputError(
+                f"the column {column!r} of {path} holds the classes, so that the network would be "
+                "given what it is to find out; name another"
+            )
+        if column in set(COLUMNS) - set(KNOWN_COLUMNS):
+            raise InputError(
+                f"the column {column!r} of {path} is called as one of the manifest's own; give it "
+                "another name"
+            )
 
 
 def _table_path(folder: FolderTable) -> pathlib.Path:

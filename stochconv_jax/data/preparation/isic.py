@@ -7,6 +7,7 @@ BCC, AK, SCC (2019); what the table of 2020 calls so.
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows, require_columns
@@ -172,7 +173,7 @@ _CHALLENGES: tuple[Callable[[pathlib.Path], Iterator[Photograph]], ...] = (
 
 
 def _photograph(
-    name: str, source: str, path: pathlib.Path | None, dx: str, **about: str
+    name: str, source: str, path: pathlib.Path | None, dx: str, **about: Any
 ) -> Photograph:
     target = str(int(dx in MALIGNANT)) if dx else ""
     return Photograph(name, source, path, target, dx, SEVEN_CLASSES.get(dx, dx), **about)

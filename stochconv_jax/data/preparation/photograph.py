@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Photograph:
       sex: of the patient.
       site: place on the body.
       split: where the table assigns one.
+      more: other columns that are kept.
     """
 
     id: str
@@ -39,3 +41,4 @@ class Photograph:
     sex: str = ""
     site: str = ""
     split: str = ""
+    more: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)

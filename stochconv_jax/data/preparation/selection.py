@@ -18,11 +18,11 @@ from stochconv_jax.data.dataset.manifest import ManifestRow
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
 from stochconv_jax.data.preparation.photograph import Photograph
+from stochconv_jax.data.preparation.table import stated
 
 _DOWNSAMPLED = "_downsampled"
 _UNSEEN = Inspection(0, 0, "", "", 0.0)
 _MERGED = ("dx", "dx7", "lesion_id", "patient_id", "age", "sex", "site", "split")
-_UNKNOWN = ("unknown", "nan", "n/a", "none")
 
 
 def select(
@@ -110,13 +110,19 @@ def _merge(
         name: next(filter(None, (_said(photographs[n], name) for n in latest_first)), "")
         for name in _MERGED
     }
+    more = {
+        name: next(
+            filter(None, (stated(photographs[n].more.get(name, "")) for n in latest_first)), ""
+        )
+        for name in dict.fromkeys(name for n in latest_first for name in photographs[n].more)
+    }
     remarks = [found[keeper].remark] if found[keeper].remark else []
     said = {p.source: p.target for p in reversed(labelled)}
     if len(set(said.values())) > 1:
         listed = ", ".join(f"{value} in {source}" for source, value in said.items())
         remarks.append(f"target {listed}: {target} taken")
     rows[keeper] = rows[keeper]._replace(
-        target=target, kept="yes", reason="; ".join(remarks), **filled
+        target=target, kept="yes", reason="; ".join(remarks), **filled, more=more
     )
     return rows
 
@@ -125,13 +131,13 @@ def _row(photograph: Photograph, inspection: Inspection) -> ManifestRow:
     known = {name: getattr(photograph, name) for name in ("id", "source", "target")}
     known |= {name: _said(photograph, name) for name in _MERGED}
     size = {"width": str(inspection.width), "height": str(inspection.height)}
-    return ManifestRow(**known, **(size if inspection.width else {}), sha256=inspection.sha256)
+    more = {name: stated(value) for name, value in photograph.more.items()}
+    size = size if inspection.width else {}
+    return ManifestRow(**known, **size, sha256=inspection.sha256, more=more)
 
 
 def _said(photograph: Photograph, name: str) -> str:
-    """Returns what a table says, "" where it says that it does not know."""
-    value = getattr(photograph, name)
-    return "" if value.lower() in _UNKNOWN else value
+    return stated(getattr(photograph, name))
 
 
 def _likeness(
