@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.data.low_size = (32, 32)
     config.train.schedule = "cosine"
     config.train.epochs = 1
-    config.train.steps_per_epoch = 400
+    config.train.steps_per_epoch = 900
     config.eval.checkpoint = "latest"
     config.eval.batch_size = 100
     config.eval.resamples = 20  # benchmarks/leak.py has intervals of its own
