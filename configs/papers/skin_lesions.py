@@ -21,7 +21,7 @@ from stochconv_jax.errors import InputError
 
 NETWORKS = ("receptive_cnn", "resnet18_small", "resnet34_small", "resnet18")
 # The rates are ours; the paper does not tell its own.
-RATES = {"sgd": 0.05, "rmsprop": 1e-3, "adam": 1e-3}
+RATES = {"sgd": 0.01, "rmsprop": 1e-3, "adam": 1e-3}
 
 
 def get_config(argument: str = "resnet18_small") -> ConfigDict:

@@ -3,7 +3,7 @@
     python -m stochconv_jax.study --config=configs/studies/leak.py --workdir=runs/leak
     python -m benchmarks.leak runs/leak
 
-On images prepared as `papers/skin_lesions.py` says. `published` draws 1,000 rows of each class and
+On images prepared as `papers/skin_lesions.py` says, seen at 32x32. `published` draws 1,000 rows of each class and
 then splits them by row; `lesions_first` splits by lesion and draws classes equally in training
 alone. Both train for the same number of steps, without augmentation; docs/papers.md tells why.
 """
@@ -20,9 +20,10 @@ ROWS = 1000
 def get_config() -> ConfigDict:
     """Returns the study, locked."""
     config = skin_lesions.get_config("receptive_cnn,plain").unlock()
+    config.data.low_size = (32, 32)
     config.train.schedule = "cosine"
     config.train.epochs = 1
-    config.train.steps_per_epoch = 200
+    config.train.steps_per_epoch = 900
     config.eval.checkpoint = "latest"
     config.eval.batch_size = 100
     config.eval.resamples = 20  # benchmarks/leak.py has intervals of its own
