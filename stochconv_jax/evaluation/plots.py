@@ -14,7 +14,7 @@ from stochconv_jax.evaluation.deferral import risk_coverage
 from stochconv_jax.evaluation.metrics import calibration_bins
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; dashes tell them apart too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#8C8C8C")
 DASHES = ("-", "--", "-.", ":")
 # Curves beyond these are not told apart, nor names and numbers in a table beyond those.
 MOST_CURVES, MOST_NAMED = 10, 20

@@ -108,12 +108,9 @@ def plot_costs(models: Mapping[str, Any]) -> Figure | None:
         y = np.array([point["roc_auc"] for point in points])
         limits = np.array([point["interval_over_images"] for point in points])
         marker = MARKERS[number % len(MARKERS)]
-        axes.errorbar(
-            x, y, np.abs(limits.T - y), marker=marker, ms=7, capsize=3, label=name, **style(number)
-        )
-        if len(points) > 1:
-            label = f"{points[-1]['draws']} draws"
-            axes.annotate(label, (x[-1], y[-1]), (6, 6), textcoords="offset points", fontsize=9)
+        draws = f", 1 to {points[-1]['draws']} draws" if len(points) > 1 else ""
+        look = {"marker": marker, "label": f"{name}{draws}", **style(number)}
+        axes.errorbar(x, y, np.abs(limits.T - y), ms=7, capsize=3, **look)
     mark_logarithms(axes)
     axes.set(xlabel="billions of operations per predicted image", ylabel=title("roc_auc"))
     axes.grid(alpha=0.3, which="both")
