@@ -11,6 +11,8 @@ MARGIN = 0.02
 # Where both branches of a network see equally many pixels: a window has the small image's size.
 SMALL = Input("whole", PARTS, 0)
 DRAWS = max(WINDOWS)
+# Looked at in one pass; more passes, whose probabilities are averaged, make up the rest.
+POOLED = 4
 WITH_WINDOWS = Input("both", PARTS, DRAWS)
 
 
@@ -99,8 +101,8 @@ def _try_windows(found: Measurement, gain: Difference) -> str:
     return (
         f"{start}, or an ordinary network on images of {_size_of(found, rival)}, which does {does} "
         f"({behind}), and costs {_times(found, rival)} times as much as one on the image shrunk by "
-        f"{PARTS}, where windows cost 2 times as much in training and "
-        f"{_times(found, WITH_WINDOWS)} times with all {DRAWS} draws."
+        f"{PARTS}, where {POOLED} pooled windows cost {1 + POOLED} times as much and "
+        f"{_times(found, WITH_WINDOWS)} times with all {DRAWS}."
     )
 
 
@@ -134,13 +136,14 @@ def _command(found: Measurement, data: str, fields: Mapping[str, str]) -> str:
     return (
         f"With windows, of EfficientNet-Lite0: python train.py --config=configs/finetune.py:{data} "
         "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
+        f"--config.model.pooled_draws={POOLED} "
         f'--config.data.high_size="({height},{width})" '
         f'--config.data.low_size="({low_height},{low_width})" '
         # Views that are resampled lose the detail that windows are there for.
         "--config.data.augment.rotation=0 "
         '--config.data.augment.crop_area="(1.0,1.0)" '
         '--config.data.augment.crop_aspect="(1.0,1.0)" '
-        f"{columns}--config.eval.samples={DRAWS}, and where the images and the run are."
+        f"{columns}--config.eval.samples={DRAWS // POOLED}, and where the images and the run are."
     )
 
 
