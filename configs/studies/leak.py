@@ -5,7 +5,8 @@
 
 On images prepared as `papers/skin_lesions.py` says, seen at 32x32. `published` draws 1,000 rows of
 each class and then splits them by row; `lesions_first` splits by lesion and draws classes equally
-in training alone. Both train for the same number of steps, without augmentation; docs/papers.md tells why.
+in training alone. Both train for the same number of steps, without augmentation; docs/papers.md
+tells why.
 """
 
 from ml_collections import ConfigDict
