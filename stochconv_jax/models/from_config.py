@@ -11,8 +11,9 @@ from ml_collections import ConfigDict
 from stochconv_jax.config_limits import large_size
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone, stem_output_size
+from stochconv_jax.models.creation import create_model
 from stochconv_jax.models.families import make_backbone
-from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
+from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.ops import window_size
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

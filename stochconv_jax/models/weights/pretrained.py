@@ -1,8 +1,9 @@
 """Plain networks with the weights and the classifier that others trained."""
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.models.creation import create_model
 from stochconv_jax.models.families import make_backbone
-from stochconv_jax.models.two_branch import TwoBranchNetwork, create_model
+from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.models.weights.assignment import assign
 from stochconv_jax.models.weights.naming import names_in_file
 from stochconv_jax.models.weights.published import weights_path
