@@ -75,7 +75,7 @@ def protocol_figures(runs: Sequence[RunRecord]) -> dict[str, Any]:
 def recalls(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Returns each class's recall of rows by what training knows of them, a mean over seeds.
 
-    The last, "mean", is that of the classes with `LEAST` copies and as many other rows.
+    The last, "mean", where there are such, is that of the classes with `LEAST` copies and as many other rows.
     """
     judged = runs[0].judged
     known, groups = _known(runs[0]), group_numbers(judged.groups)
@@ -94,12 +94,10 @@ def recalls(runs: Sequence[RunRecord]) -> dict[str, Any]:
             pair = _recall(runs, of & kinds["copy"]), _recall(runs, of & kinds["other"])
             differences.append(pair)
             found[name] |= _difference(*pair, groups)
-    copies, others = (mean(estimates) for estimates in zip(*differences, strict=True))
-    found["mean"] = {
-        "copy": copies.value,
-        "other": others.value,
-        **_difference(copies, others, groups),
-    }
+    if differences:
+        copies, others = (mean(estimates) for estimates in zip(*differences, strict=True))
+        told = {"copy": copies.value, "other": others.value}
+        found["mean"] = told | _difference(copies, others, groups)
     return found
 
 

@@ -21,7 +21,8 @@ DATA_SETS = {
 }
 
 # The order in which training augments, unless `data.augment.order` says another. "crop" stands for
-# crop_area, crop_aspect and data.crop_size, the others for the fields that begin so.
+# crop_area, crop_aspect and data.crop_size, the others for the fields that begin so. Of one step,
+# the changes of colour that are linear, the third of these, are one and come first.
 AUGMENTATIONS = (
     (1.0, "crop", "shift", "scale", "rotation", "flips"),
     (1.0, "randaugment"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from stochconv_jax.configs.base import AUGMENTATIONS
+from stochconv_jax.augmentation_limits import check_augmentations
 from stochconv_jax.errors import InputError
 
 
@@ -23,6 +23,10 @@ def _is_size(value: Any) -> bool:
 
 def _is_range(value: Any) -> bool:
     return len(value) == 2 and 0 < value[0] <= value[1]
+
+
+def _are_numbers(values: Any) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 _POSITIVE = (lambda value: value > 0, "more than 0")
@@ -50,7 +54,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.fold": _at_least(0),
     "data.oversample_before_split": _at_least(0),
     "data.class_multipliers": (
-        lambda value: not value or (min(value) >= 0 and max(value) > 0),
+        lambda value: not value or (_are_numbers(value) and min(value) >= 0 and max(value) > 0),
         "a number of 0 or more for each class, one of them more than 0, or ()",
     ),
     "data.augment.crop_area": (
@@ -107,7 +111,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.average_decay": _SHARE,
     "train.label_smoothing": _SHARE,
     "train.class_weights": (
-        lambda value: all(weight > 0 for weight in value),
+        lambda value: _are_numbers(value) and all(weight > 0 for weight in value),
         "a number more than 0 for each class, or ()",
     ),
     "train.constant_epochs": _at_least(0),
@@ -142,12 +146,13 @@ def check_limits(config: ConfigDict) -> None:
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
     _check_metadata(config)
-    if data.oversample_before_split and data.fold:
+    if data.oversample_before_split and (data.fold or data.folds):
         raise InputError(
-            "data.oversample_before_split splits by row and knows no folds; leave data.fold at 0"
+            "data.oversample_before_split splits by row and knows no folds; leave data.fold and "
+            "data.folds at 0"
         )
     _check_training(config)
-    _check_augmentations(data.augment)
+    check_augmentations(data)
     if data.crop_size[0] > data.high_size[0] or data.crop_size[1] > data.high_size[1]:
         raise InputError(
             f"data.crop_size {data.crop_size} is larger than data.high_size {data.high_size}, "
@@ -166,37 +171,6 @@ def large_size(data: ConfigDict) -> tuple[int, int]:
     """Returns (height, width) of the large image that a network sees, of the `data` section."""
     height, width = data.crop_size if any(data.crop_size) else data.high_size
     return height, width
-
-
-def _check_augmentations(augment: ConfigDict) -> None:
-    """Checks that `order` names what is asked for, once, and divides no step between two kinds."""
-    geometry, known = set(AUGMENTATIONS[0][1:]), {n for _, *names in AUGMENTATIONS for n in names}
-    named = [name for _, *names in augment.order for name in names]
-    for probability, *names in augment.order:
-        if not 0 < probability <= 1 or not names:
-            raise InputError(
-                f"data.augment.order has the step {(probability, *names)}; write a probability "
-                "more than 0 and at most 1, then names of augmentations"
-            )
-        if geometry & set(names) and set(names) - geometry:
-            raise InputError(
-                f"data.augment.order has the step {(probability, *names)}, which changes places "
-                "and colours; make two steps of it"
-            )
-    for name in named:
-        if name not in known or named.count(name) > 1:
-            raise InputError(
-                f"data.augment.order names {name!r}, which "
-                + ("stands there twice" if name in known else f"is not one of {', '.join(known)}")
-            )
-    asked = {
-        "crop": tuple(augment.crop_area) != (1, 1) or tuple(augment.crop_aspect) != (1, 1),
-        "randaugment": augment.randaugment_operations,
-        "hsv_shift": any(augment.hsv_shift),
-    }
-    for name in known - set(named):
-        if asked[name] if name in asked else augment[name]:
-            raise InputError(f"data.augment.order leaves out {name}, which is asked for; name it")
 
 
 def _check_metadata(config: ConfigDict) -> None:
@@ -232,6 +206,11 @@ def _check_training(config: ConfigDict) -> None:
         "train.schedule='plateau'": train.schedule == "plateau",
         "train.patience": train.patience > 0,
     }
+    if config.data.retrain and config.eval.split == "test":
+        raise InputError(
+            "eval.split is 'test', and with data.retrain the test images stand where validation "
+            "stood; take eval.split=validation"
+        )
     for field in (field for field, set_so in chooses.items() if config.data.retrain and set_so):
         raise InputError(
             f"data.retrain leaves nothing to choose by but the test images, and {field} would "

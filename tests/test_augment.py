@@ -109,6 +109,8 @@ def test_an_augmentation_beyond_its_limits_is_refused(field, value):
         (((1.0, "crop", "rotation", "flips", "noise"),), "changes places and colours"),
         (((1.0, "crop", "rotation", "flips"), (0.0, "noise")), "has the step .0.0, 'noise'."),
         (((1.0, "crop", "rotation", "flips"), (0.5, "sharpness")), "names 'sharpness', which is"),
+        ((0.5, "flips"), "has the step 0.5; write steps such as"),
+        ((("crop", "flips"),), "has the step .'crop', 'flips'.; write steps such as"),
     ],
 )
 def test_an_order_that_says_nothing_clear_is_refused(order, sentence):
@@ -279,3 +281,17 @@ def test_flags_reach_the_augmentations_and_misspelt_ones_are_refused():
         read("--config.data.augment.huee=0.1")
     with pytest.raises(InputError, match=r"no field .hue."):
         read("--config.data.hue=0.1")
+
+
+def test_a_crop_that_no_step_makes_and_noise_from_more_to_less_are_refused():
+    config = base.get_config()
+    config.data.augment.crop_area = config.data.augment.crop_aspect = (1.0, 1.0)
+    config.data.augment.order = ((1.0, "rotation", "flips"),)
+    check_limits(config)
+    config.data.crop_size = (512, 512)
+    with pytest.raises(InputError, match="leaves out crop, which is asked for"):
+        check_limits(config)
+    config = base.get_config()
+    config.data.augment.noise, config.data.augment.noise_least = 2.0, 10.0
+    with pytest.raises(InputError, match="noise_least is 10.0, more than"):
+        check_limits(config)

@@ -294,6 +294,10 @@ def test_a_last_training_may_choose_nothing_by_the_test_images():
     config.train.patience = 2
     with pytest.raises(InputError, match=r"train\.patience would choose"):
         check_limits(config)
+    config.train.patience = 0
+    config.eval.split = "test"
+    with pytest.raises(InputError, match=r"eval\.split is 'test'"):
+        check_limits(config)
 
 
 def test_skin_lesions_takes_a_network_an_optimizer_and_no_augmentation():

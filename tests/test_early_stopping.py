@@ -29,6 +29,7 @@ def rows(*pairs):
         ([(0.8, 0.5), (0.6, 0.7), (0.9, 0.6)], 0),
         ([(NAN, 0.5), (NAN, 0.6)], 1),
         ([(NAN, 0.5), (NAN, 0.4)], 0),
+        ([(NAN, 0.5), (0.5, 0.6), (0.4, 0.7)], 1),
     ],
 )
 def test_epochs_are_waited_for_since_the_last_gain(pairs, waited):

@@ -53,6 +53,20 @@ def test_what_auto_once_became_stays(straight, tmp_path):
         Run.open(tmp_path / "run", config)
 
 
+def test_a_field_that_is_newer_than_a_run_may_not_change_it(straight, tmp_path):
+    shutil.copytree(straight, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    made_with = json.loads(path.read_text())
+    del made_with["data"]["equal_classes"], made_with["data"]["workers"]
+    path.write_text(json.dumps(made_with))
+    config = Run.open(tmp_path / "run").config.copy_and_resolve_references().unlock()
+    config.data.workers = 1
+    Run.open(tmp_path / "run", config)
+    config.data.equal_classes = True
+    with pytest.raises(InputError, match="equal_classes is False there and True here"):
+        Run.open(tmp_path / "run", config)
+
+
 def test_every_purpose_has_keys_of_its_own(straight):
     run = Run.open(straight)
     keys = {tuple(jax.random.key_data(run.key(purpose)).tolist()) for purpose in Purpose}

@@ -34,7 +34,8 @@ def grouped_conv(
         networks do), "VALID", or ((top, bottom), (left, right)).
       method: "grouped" is XLA's grouped convolution; "split" a dense one for each group, three to
         twenty times as fast on the CPU, the gradient in the kernel above all; "auto" takes
-        "split" where the program is lowered for the CPU and "grouped" elsewhere.
+        "split" where the program is lowered for the CPU and "grouped" elsewhere, and for a dense
+        one of images smaller than the kernel the form that `patch_conv` chooses.
 
     Returns:
       [B, oh, ow, K].
@@ -48,9 +49,8 @@ def grouped_conv(
             f"kernel is {kernel.shape}; expected [kh, kw, {x.shape[-1]} / {groups}, K] with K a "
             f"multiple of {groups}"
         )
-    if groups == 1 and any(
-        side < taps for side, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)
-    ):
+    larger = any(side < taps for side, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True))
+    if method == "auto" and groups == 1 and larger:
         # XLA:CPU swaps images and kernels that are the larger, and is a hundred times slower so.
         return patch_conv(x, kernel, strides, padding)
     platform = platform_of(method, cpu="split", elsewhere="grouped")

@@ -195,7 +195,9 @@ def load_run(
         threshold = run_thresholds(network)[DECIDING]
     except InputError as error:
         return Predictor(network, 0.5, f"no threshold could be chosen on validation: {error}")
-    return Predictor(network, threshold, f"{DECIDING} on the run's validation split")
+    # Of a last training on everything else, the test images stand where validation stood.
+    chosen_on = "test images" if run.config.data.retrain else "validation split"
+    return Predictor(network, threshold, f"{DECIDING} on the run's {chosen_on}")
 
 
 def _name(image: Photograph, place: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.saved_config import read_json
+from stochconv_jax.saved_config import read_config, read_json
 
 # Fields that may change from one command to the next on the same directory: they change no result,
 # or say where data lie whose content is told by data.json.
@@ -36,8 +36,11 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
     Raises:
       InputError: they differ in a field that a run must keep, or it is not a directory.
     """
-    made_with = _read(directory, "config.json")
-    given = _flatten(json.loads(json.dumps(config.to_dict())))
+    if not _read(directory, "config.json"):
+        return
+    # With the defaults of fields that came into being after it, which may not change either.
+    made_with = _as_json(read_config(directory))
+    given = _flatten(_as_json(config))
     differences = [
         f"{field} is {value!r} there and {given.get(field)!r} here"
         for field, value in _flatten(made_with).items()
@@ -82,6 +85,10 @@ def _read(directory: pathlib.Path, name: str) -> dict[str, Any]:
     if not has_checkpoint(directory) or not (directory / name).exists():
         return {}
     return read_json(directory / name)
+
+
+def _as_json(config: ConfigDict) -> dict[str, Any]:
+    return json.loads(json.dumps(config.to_dict()))
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

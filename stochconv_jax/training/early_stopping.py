@@ -28,6 +28,6 @@ def epochs_without_gain(rows: Sequence[Mapping[str, float]]) -> int:
         gained = row["val_auc"] > best_auc or row["val_loss"] < best_loss
         waited = 0 if gained else waited + 1
         if gained:
-            best_auc = max(row["val_auc"], best_auc)
+            best_auc = max(best_auc, row["val_auc"])
             best_loss = min(best_loss, row["val_loss"])
     return waited
