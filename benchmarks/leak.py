@@ -75,7 +75,7 @@ def protocol_figures(runs: Sequence[RunRecord]) -> dict[str, Any]:
 def recalls(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Returns each class's recall of rows by what training knows of them, a mean over seeds.
 
-    The last, "mean", where there are such, is that of the classes with `LEAST` copies and as many other rows.
+    The last, "mean", is that of the classes with `LEAST` copies and as many other rows, if any.
     """
     judged = runs[0].judged
     known, groups = _known(runs[0]), group_numbers(judged.groups)

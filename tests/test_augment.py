@@ -293,5 +293,5 @@ def test_a_crop_that_no_step_makes_and_noise_from_more_to_less_are_refused():
         check_limits(config)
     config = base.get_config()
     config.data.augment.noise, config.data.augment.noise_least = 2.0, 10.0
-    with pytest.raises(InputError, match="noise_least is 10.0, more than"):
+    with pytest.raises(InputError, match=r"noise_least is 10\.0, more than"):
         check_limits(config)
