@@ -25,12 +25,12 @@ def xlas_conv(x, kernel, groups, strides, padding):
     ("groups", "strides", "padding", "size"),
     [
         (1, (1, 1), "SAME", (7, 8)),
-        (1, (2, 2), "SYMMETRIC", (2, 4)),
+        (1, (2, 2), ((1, 1), (1, 1)), (2, 4)),
         (2, (1, 1), "SAME", (7, 8)),
         (4, (2, 1), ((1, 1), (0, 2)), (7, 8)),
     ],
 )
-@pytest.mark.parametrize("method", ["split", "grouped"])
+@pytest.mark.parametrize("method", ["auto", "split", "grouped"])
 def test_equals_xlas_convolution_with_gradients(groups, strides, padding, size, method):
     x_key, kernel_key = jax.random.split(jax.random.key(0))
     x = jax.random.normal(x_key, (2, *size, 8))
