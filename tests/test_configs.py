@@ -11,7 +11,16 @@ from stochconv_jax.command_line import read_command, read_flags
 from stochconv_jax.config_file import load_config
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.configs.papers import skin_lesions
-from stochconv_jax.configs.studies import grades, ham10000, leak, paper, quality, quick, retinas
+from stochconv_jax.configs.studies import (
+    cifar,
+    grades,
+    ham10000,
+    leak,
+    paper,
+    quality,
+    quick,
+    retinas,
+)
 from stochconv_jax.data.pipeline.augment import transforms_from_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
@@ -268,6 +277,7 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
         (quick, ()),
         (ham10000, ()),
         (leak, ()),
+        (cifar, ()),
         (grades, ()),
         (retinas, ("112",)),
         (retinas, ("72",)),
