@@ -29,6 +29,9 @@ def _are_numbers(values: Any) -> bool:
     return all(isinstance(value, int | float) for value in values)
 
 
+# Of the file and not of what it shows; prediction would ask a table for what training measured.
+OF_THE_FILE = ("source", "width", "height")
+
 _POSITIVE = (lambda value: value > 0, "more than 0")
 _NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
 _SHARE = (lambda value: 0 <= value < 1, "0 or more and less than 1")
@@ -181,6 +184,11 @@ def _check_metadata(config: ConfigDict) -> None:
             raise InputError(
                 f"data.numeric_columns and data.category_columns name {column!r} twice; name each "
                 "column once"
+            )
+        if column in OF_THE_FILE:
+            raise InputError(
+                f"data.numeric_columns or data.category_columns names {column!r}, which tells of "
+                "the image's file and is not known alike in training and prediction; leave it out"
             )
     if "metadata" in branches and not columns:
         raise InputError(

@@ -1,6 +1,7 @@
 """What a table knows of an image: from columns to inputs, beside pixels and alone."""
 
 import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +22,13 @@ from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.evaluation.external import external_images, folder_table
 from stochconv_jax.evidence.study import make_runs
 from stochconv_jax.models import Context
 from stochconv_jax.models.branch import BranchOutput
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.prediction.command import main as predict
+from stochconv_jax.prediction.table import rows_of
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
 
@@ -88,6 +91,19 @@ def test_what_is_no_number_is_named_with_its_row_and_column():
         found([example("f", age="inf")])
     with pytest.raises(InputError, match="holds no number in the training split"):
         Metadata.fit([example("e", age="")], ("age",), ())
+    with pytest.raises(InputError, match=r"names 'site', which holds no value in the training"):
+        Metadata.fit([example("e", site=""), example("f", site="unknown")], (), ("site",))
+
+
+def test_what_is_not_known_is_missing_however_it_is_written():
+    cells = ("", "unknown", " Unknown", "n/a ", "None")
+    rows = [example("a", age="30", site="torso"), example("b", age=" 50", site=" torso ")]
+    rows += [example(cell, age=cell, site=cell) for cell in cells]
+    found = Metadata.fit(rows, ("age",), ("site",))
+    assert found.numbers == {"age": (40, 10)}
+    assert found.categories == {"site": ("torso",)}
+    np.testing.assert_array_equal(found(rows), [[-1, 0, 1, 0], [1, 0, 1, 0]] + 5 * [[0, 1, 0, 1]])
+    assert not found.unseen(rows)
 
 
 def test_a_column_of_one_number_tells_nothing():
@@ -294,6 +310,37 @@ def test_a_photograph_without_a_row_is_not_predicted(joined, folder, tmp_path, c
     assert "none of the 1 files could be used" in capsys.readouterr().err
 
 
+def test_photographs_of_one_name_have_the_rows_of_their_own_paths(joined, folder, tmp_path, capsys):
+    for place in "ab":
+        (tmp_path / "photos" / place).mkdir(parents=True)
+        picture = (folder / "0.png").read_bytes()
+        (tmp_path / "photos" / place / "IMG_1.png").write_bytes(picture)
+    table, output = tmp_path / "known.csv", tmp_path / "out.csv"
+    arguments = [str(a) for a in (joined, tmp_path / "photos", "--table", table)]
+    columns = ["image", "age", "sex", "smoker"]
+    rows = [columns, ["a/IMG_1.png", "30", "male", "no"], ["b/IMG_1", "75", "male", "no"]]
+    write_rows(table, rows)
+    predict([*arguments, "--output", str(output)])
+    young, old = (float(row["probability"]) for row in read_rows(output))
+    assert young != old
+    write_rows(table, [columns, ["IMG_1", "30", "male", "no"]])
+    with pytest.raises(SystemExit):
+        predict([*arguments, "--output", str(tmp_path / "none.csv")])
+    error = capsys.readouterr().err
+    assert "a/IMG_1.png and " in error
+    assert "b/IMG_1.png have one row of the table, IMG_1; " in error
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_the_longest_name_that_the_table_has_decides():
+    table = {name: {"age": name} for name in ("photos/1.png", "a/1", "1.png", "2", "3.5")}
+    paths = [pathlib.Path("photos", name) for name in ("1.png", "a/1.png", "a/2.png", "3.5.png")]
+    searched = [pathlib.Path("photos/a"), pathlib.Path("photos")]
+    found = [row and row["age"] for row in rows_of(table, paths, searched)]
+    assert found == ["photos/1.png", "a/1", "2", "3.5"]
+    assert rows_of(table, [pathlib.Path("photos/b/4.png")], searched) == [None]
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -349,6 +396,35 @@ def test_a_table_alone_trains_is_evaluated_and_predicted(alone, folder, tmp_path
     assert "reads no pixels; leave the images out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("corrected", [False, True])
+def test_rows_that_trained_are_known_again_under_another_label_and_without_their_group(
+    alone, folder, tmp_path, corrected
+):
+    run = Run.open(alone)
+    rows = read_rows(folder / "labels.csv")
+    strange = {**rows[0], "image": "strange", "age_approx": "47"}
+    written = [HEADER, *([row[name] for name in HEADER] for row in [*rows, strange])]
+    if corrected:
+        written[1][1] = "1"
+    write_rows(tmp_path / "labels.csv", written)
+    found = external_images(run, folder_table(run, str(tmp_path), "", "", "", ""))
+    own = run.load_dataset()
+    unseen = [
+        row.id for row, split in zip(own.examples, own.splits, strict=True) if split == "test"
+    ]
+    assert {row.id for row in found.dataset.examples} == {*unseen, "strange"}
+    assert "are the very files that the run was trained or validated on" in found.left_out[0]
+
+
+def test_from_python_a_row_for_each_image_in_which_none_is_missing(alone):
+    run = stochconv_jax.load_run(alone)
+    known = [{"age": nothing, "sex": "male", "smoker": "no"} for nothing in (None, "", " unknown")]
+    none, *others = run.predict(["a", "b", "c"], known).logits[:, 0, 0]
+    np.testing.assert_array_equal(others, [none, none])
+    with pytest.raises(InputError, match="3 images and 2 rows of what is known"):
+        run.predict(["a", "b", "c"], known[:2])
+
+
 def test_prepared_images_are_not_decoded_for_the_table_alone(joined, monkeypatch):
     run = Run.open(joined)
     dataset = run.load_dataset()
@@ -365,6 +441,8 @@ def test_prepared_images_are_not_decoded_for_the_table_alone(joined, monkeypatch
         ({"data.category_columns": "('age',)"}, "name 'age' twice"),
         ({"data.category_columns": "('weight',)"}, "no column 'weight'"),
         ({"data.category_columns": "('target',)"}, "holds the classes"),
+        ({"data.category_columns": "('source',)"}, "names 'source', which tells of"),
+        ({"data.numeric_columns": "('width',)"}, "names 'width', which tells of"),
         ({"data.numeric_columns": "('smoker',)", "data.category_columns": "()"}, "is no number"),
         ({"data.folds": "1"}, "data.folds is 1"),
         ({"model.weights": "efficientnet_lite0"}, "which has none"),

@@ -7,6 +7,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.config_limits import OF_THE_FILE
 from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
 from stochconv_jax.data.dataset.manifest import FILE_NAME
 from stochconv_jax.data.dataset.oversampling import describe_leak, oversample
@@ -53,7 +54,7 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
 
 def _with_columns(dataset: ImageDataset, config: ConfigDict) -> ImageDataset:
     columns = (*config.numeric_columns, *config.category_columns)
-    known = dataset.examples[0].known
+    known = [name for name in dataset.examples[0].known if name not in OF_THE_FILE]
     for column in columns:
         if column not in known:
             raise InputError(

@@ -48,6 +48,9 @@ def open_table(folder: FolderTable, opening: Opening) -> ImageDataset:
 
 
 def _digest(example: Example) -> str:
-    """SHA-256 of what the row says, for want of a file."""
-    row = [example.id, example.label, example.group, sorted(example.known.items())]
+    """SHA-256 of the name and of what is known beside label and group, for want of a file.
+
+    So a row is the same one under a corrected label and where its group is not named.
+    """
+    row = [example.id, sorted(example.known.items())]
     return hashlib.sha256(json.dumps(row).encode()).hexdigest()

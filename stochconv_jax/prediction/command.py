@@ -4,7 +4,7 @@ import argparse
 import itertools
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.errors import InputError
 from stochconv_jax.prediction.page import PredictionPage
 from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor, load_run
-from stochconv_jax.prediction.table import Row, read_metadata_table, row_of
+from stochconv_jax.prediction.table import Row, read_metadata_table, rows_of
 from stochconv_jax.runs.run import Run
 
 DESCRIPTION = (
@@ -40,16 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             batch_size=options.batch_size,
         )
         run = predictor.network.run
-        table = None
-        if options.table:
-            column = options.image_column or run.config.data.image_column
-            table = read_metadata_table(pathlib.Path(options.table), column)
-        paths = _paths(options.images, run, table)
-        rows = None if table is None else [row_of(table, path) for path in paths]
-        failed = _predict(predictor, paths, rows, output)
-        _tell(predictor, len(paths), failed, output)
-        if len(failed) == len(paths):
-            raise InputError(f"none of the {len(paths)} files could be used; {output} says why")
+        images, rows = _images(options, run)
+        failed = _predict(predictor, images, rows, output)
+        _tell(predictor, len(images), failed, output)
+        if len(failed) == len(images):
+            raise InputError(f"none of the {len(images)} files could be used; {output} says why")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,24 +81,32 @@ def _output(name: str) -> pathlib.Path:
     return output
 
 
-def _paths(names: Sequence[str], run: Run, table: Mapping[str, Row] | None) -> list[pathlib.Path]:
-    """The files to predict, or the rows of the table for a network that reads no pixels."""
+def _images(
+    options: argparse.Namespace, run: Run
+) -> tuple[Sequence[pathlib.Path | str], Sequence[Row | None] | None]:
+    """What to predict: files with their rows, or the table's rows where no pixels are read."""
+    table = None
+    if options.table:
+        column = options.image_column or run.config.data.image_column
+        table = read_metadata_table(pathlib.Path(options.table), column)
     if run.sees_pixels:
-        if not names:
+        if not options.images:
             raise InputError("no image is named; name files or directories of them")
-        return _files(names)
-    if names:
+        named = [pathlib.Path(name) for name in options.images]
+        files = _files(named)
+        return files, None if table is None else rows_of(table, files, named)
+    if options.images:
         raise InputError(
             f"the network of {run.directory} reads no pixels; leave the images out, and the rows "
             "of --table are predicted"
         )
-    return [pathlib.Path(name) for name in table or ()]
+    return [*(table or ())], None if table is None else [*table.values()]
 
 
-def _files(names: Sequence[str]) -> list[pathlib.Path]:
+def _files(named: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     """The files as given, and those of directories that are called like images, in order."""
     paths: list[pathlib.Path] = []
-    for path in map(pathlib.Path, names):
+    for path in named:
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not found:
@@ -116,7 +119,7 @@ def _files(names: Sequence[str]) -> list[pathlib.Path]:
 
 def _predict(
     predictor: Predictor,
-    paths: Sequence[pathlib.Path],
+    images: Sequence[pathlib.Path | str],
     metadata: Sequence[Row | None] | None,
     output: pathlib.Path,
 ) -> list[PhotographPrediction]:
@@ -124,8 +127,8 @@ def _predict(
     binary = len(predictor.classes) == 2
     columns = ["probability"] if binary else [f"probability_{c}" for c in predictor.classes]
     page, rows, failed = PredictionPage(predictor), [], []
-    each = predictor.predict_each(paths, metadata)
-    bar = tqdm(each, "predicting", len(paths), unit="image", leave=False)
+    each = predictor.predict_each(images, metadata)
+    bar = tqdm(each, "predicting", len(images), unit="image", leave=False)
     for found in bar:
         page.add(found)
         if found.problem:

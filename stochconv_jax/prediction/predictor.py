@@ -87,11 +87,11 @@ class Predictor:
           images: paths, arrays uint8 [H, W, 3] of RGB, or Pillow's images; of a network that reads
             no pixels, names.
           metadata: of a network with a metadata branch, what is known of each image by column, ""
-            where nothing is.
+            or None where nothing is.
 
         Raises:
-          InputError: there is none, one cannot be read, a column is missing or a number is none, or
-            a prediction is not finite.
+          InputError: there is none, one cannot be read, a row or a column is missing or a number is
+            none, or a prediction is not finite.
         """
         if not len(images):
             raise InputError("no image is given; name one or more")
@@ -117,7 +117,7 @@ class Predictor:
           metadata: likewise; None for an image of which there is no row.
 
         Raises:
-          InputError: a column is missing, or a number is none.
+          InputError: a row or a column is missing, or a number is none.
         """
         inputs = metadata_inputs(
             self.network.run, [*map(_name, images, range(len(images)))], metadata

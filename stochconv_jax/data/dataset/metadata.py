@@ -13,6 +13,14 @@ from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.errors import InputError
 
 FILE_NAME = "metadata.json"
+# What tables write where nothing is known.
+UNKNOWN = ("unknown", "nan", "n/a", "none")
+
+
+def stated(value: str) -> str:
+    """Returns what a cell of a table says, "" where it says that it does not know."""
+    value = value.strip()
+    return "" if value.lower() in UNKNOWN else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Metadata:
         """Fits the columns on images: those of the training split, and no others.
 
         Raises:
-          InputError: a number is none, or a column holds none at all.
+          InputError: a number is none, or a column holds nothing at all.
         """
         numbers = {}
         for column in numeric_columns:
@@ -54,10 +62,14 @@ class Metadata:
                 )
             # A column of one number tells nothing: it becomes 0.
             numbers[column] = float(known.mean()), float(known.std()) or 1.0
-        categories = {
-            column: tuple(sorted({example.known[column] for example in examples} - {""}))
-            for column in category_columns
-        }
+        categories = {}
+        for column in category_columns:
+            categories[column] = tuple(sorted(set(_cells(examples, column)) - {""}))
+            if not categories[column]:
+                raise InputError(
+                    f"data.category_columns names {column!r}, which holds no value in the training "
+                    "split; leave it out"
+                )
         return cls(numbers, categories)
 
     @property
@@ -85,7 +97,7 @@ class Metadata:
             missing = np.isnan(values)
             parts += [np.where(missing, 0, (values - mean) / deviation)[:, None], missing[:, None]]
         for column, known in self.categories.items():
-            given = np.array([example.known[column] for example in examples], dtype=str)
+            given = np.array(_cells(examples, column), dtype=str)
             parts.append(given[:, None] == np.array([*known, ""]))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
@@ -95,9 +107,7 @@ class Metadata:
             f"{column} is {value!r} of {count} images and of none that trained: it tells the "
             "network nothing"
             for column, known in self.categories.items()
-            for value, count in sorted(
-                collections.Counter(example.known[column] for example in examples).items()
-            )
+            for value, count in sorted(collections.Counter(_cells(examples, column)).items())
             if value and value not in known
         ]
 
@@ -130,13 +140,17 @@ class Metadata:
         return cls(numbers, categories)
 
 
+def _cells(examples: Sequence[Example], column: str) -> list[str]:
+    """Returns what a column states: wherever the images come from, it is read here."""
+    return [stated(example.known[column]) for example in examples]
+
+
 def _numbers(examples: Sequence[Example], column: str) -> np.ndarray:
     """Returns a column as float64 [N], NaN where it is empty."""
     values = np.full(len(examples), np.nan)
-    for place, example in enumerate(examples):
-        text = example.known[column]
+    for place, text in enumerate(_cells(examples, column)):
         if text:
-            values[place] = _number(text, example.id, column)
+            values[place] = _number(text, examples[place].id, column)
     return values
 
 

@@ -12,8 +12,6 @@ from stochconv_jax.data.preparation.table import read_rows, require_columns
 from stochconv_jax.errors import InputError
 
 SOURCE = "folder"
-# What the files tell, whatever a table says.
-MEASURED = ("width", "height")
 # Columns that are taken over where the table has them, the first of those that it has.
 KNOWN_COLUMNS = {
     "lesion_id": ("lesion_id",),
@@ -55,7 +53,7 @@ class FolderTable:
     @property
     def more(self) -> tuple[str, ...]:
         """Columns to keep that are not kept anyway."""
-        return tuple(name for name in self.columns if name not in (*MEASURED, *KNOWN_COLUMNS))
+        return tuple(name for name in self.columns if name not in KNOWN_COLUMNS)
 
 
 def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph]:
@@ -81,7 +79,7 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
         if column
     }
     require_columns(path, rows[0], settings)
-    _check_kept(path, folder, rows[0], with_files)
+    _check_kept(path, folder, rows[0])
     group, split = columns["group"], columns["split"]
     if group and not any(row[group] for row in rows):
         raise InputError(
@@ -115,13 +113,9 @@ def value_of(row: Mapping[str, str], column: str) -> str | None:
     return next((row[name] for name in KNOWN_COLUMNS.get(column, (column,)) if name in row), None)
 
 
-def _check_kept(
-    path: pathlib.Path, folder: FolderTable, row: dict[str, str], with_files: bool
-) -> None:
+def _check_kept(path: pathlib.Path, folder: FolderTable, row: dict[str, str]) -> None:
     label = folder.label_column
     for column in folder.columns:
-        if column in MEASURED and with_files:
-            continue
         if value_of(row, column) is None:
             names = " or ".join(repr(name) for name in KNOWN_COLUMNS.get(column, (column,)))
             raise InputError(

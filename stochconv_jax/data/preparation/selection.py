@@ -15,10 +15,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from stochconv_jax.data.dataset.manifest import ManifestRow
+from stochconv_jax.data.dataset.metadata import stated
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.inspection import Inspection, near_pairs
 from stochconv_jax.data.preparation.photograph import Photograph
-from stochconv_jax.data.preparation.table import stated
 
 _DOWNSAMPLED = "_downsampled"
 _UNSEEN = Inspection(0, 0, "", "", 0.0)

@@ -5,14 +5,6 @@ import pathlib
 
 from stochconv_jax.errors import InputError
 
-# What tables write where nothing is known.
-UNKNOWN = ("unknown", "nan", "n/a", "none")
-
-
-def stated(value: str) -> str:
-    """Returns what a table says, "" where it says that it does not know."""
-    return "" if value.lower() in UNKNOWN else value
-
 
 def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
     """Reads a CSV in UTF-8, with or without a byte order mark, stripping every value.
