@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def protocol_figures(runs: Sequence[RunRecord]) -> dict[str, Any]:
-    """Returns each figure of a model on its protocol's validation rows, a mean over seeds."""
+    """Returns the figures and recalls of a model on its protocol's rows, means over seeds."""
     groups = group_numbers(runs[0].judged.groups)
     found = collections.defaultdict(list)
     for run in runs:
@@ -61,6 +61,10 @@ def protocol_figures(runs: Sequence[RunRecord]) -> dict[str, Any]:
     return {
         "rows": len(groups),
         "groups": len(set(groups.tolist())),
+        "recalls": {
+            name: _recall(runs, runs[0].judged.labels == number).value
+            for number, name in enumerate(runs[0].judged.classes)
+        },
         **{
             name: {
                 "values": [estimate.value for estimate in estimates],

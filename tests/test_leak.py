@@ -40,6 +40,9 @@ def runs(tmp_path):
 def test_a_protocols_figures_are_those_of_scikit_learn(runs):
     figures = leak.protocol_figures(runs)
     assert (figures["rows"], figures["groups"]) == (150, 144)
+    assert np.mean(list(figures["recalls"].values())) == pytest.approx(
+        figures["balanced_accuracy"]["mean"]
+    )
     for number, run in enumerate(runs):
         labels, scores = run.judged.labels, run.judged.scores
         decisions = scores.argmax(axis=1)
