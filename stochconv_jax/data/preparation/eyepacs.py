@@ -40,28 +40,32 @@ def read_eyepacs(root: pathlib.Path) -> list[Photograph]:
         rows = read_rows(table)
         columns = ("image", "level", *(["Usage"] if tests else []))
         require_columns(table, rows[0], dict.fromkeys(columns, "its columns"))
-        for number, row in enumerate(rows, start=2):
-            name = row["image"]
-            eye = _EYE.fullmatch(name)
-            if eye is None:
-                raise InputError(
-                    f"{table}, row {number} names {name!r}, which does not tell the patient; "
-                    "write NUMBER_left or NUMBER_right"
-                )
-            usage = row["Usage"] if tests else "train"
-            if tests and usage not in USAGES:
-                raise InputError(
-                    f"{table}, row {number} has the Usage {usage!r}; write {' or '.join(USAGES)}"
-                )
-            photographs.append(
-                Photograph(
-                    id=name,
-                    source=f"eyepacs_{usage.lower()}",
-                    path=files.get(name),
-                    target=row["level"],
-                    patient_id=eye[1],
-                    site=eye[2],
-                    split="test" if tests else "",
-                )
-            )
+        photographs += [
+            _photograph(row, f"{table}, row {number}", tests, files)
+            for number, row in enumerate(rows, start=2)
+        ]
     return photographs
+
+
+def _photograph(
+    row: dict[str, str], where: str, tests: bool, files: dict[str, pathlib.Path]
+) -> Photograph:
+    name = row["image"]
+    eye = _EYE.fullmatch(name)
+    if eye is None:
+        raise InputError(
+            f"{where} names {name!r}, which does not tell the patient; write NUMBER_left or "
+            "NUMBER_right"
+        )
+    usage = row["Usage"] if tests else "train"
+    if tests and usage not in USAGES:
+        raise InputError(f"{where} has the Usage {usage!r}; write {' or '.join(USAGES)}")
+    return Photograph(
+        id=name,
+        source=f"eyepacs_{usage.lower()}",
+        path=files.get(name),
+        target=row["level"],
+        patient_id=eye[1],
+        site=eye[2],
+        split="test" if tests else "",
+    )
