@@ -13,12 +13,14 @@ rare, where the thesis repeats malignant images, and unweighted. The baseline is
 regression on the same inputs and folds. The last epoch is evaluated.
 
 With `:images` after the file: what they add to images, EfficientNet-Lite0 from ImageNet's weights
-(`make weights`) at 224x224. The table has columns age or age_approx, sex, and site or anatom_site.
+(`make weights`) at 144x144. The table has columns age or age_approx, sex, and site or anatom_site.
 
     python -m stochconv_jax.prepare folder --source IMAGES --label-column label \
-        --group-column patient_id --folds 5 --size 224 --output prepared/isic2020
+        --group-column patient_id --folds 5 --size 144 --output prepared/isic2020
     python -m stochconv_jax.study --config=configs/studies/metadata.py:images \
         --workdir=runs/metadata_images
+    python -m stochconv_jax.compare runs/metadata_images/* --reference image \
+        --output=runs/metadata_images/comparison
 """
 
 from ml_collections import ConfigDict
@@ -68,6 +70,7 @@ def _table() -> ConfigDict:
 def _images() -> ConfigDict:
     config = finetune.get_config("prepared")
     config.data.directory = "prepared/isic2020"
+    config.data.high_size = config.data.low_size = (144, 144)
     config.data.numeric_columns = ("age",)
     config.data.category_columns = ("sex", "site")
     config.train.epochs = 8
