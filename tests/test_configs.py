@@ -324,7 +324,7 @@ def test_skin_lesions_takes_a_network_an_optimizer_and_no_augmentation():
         check_limits(made)
         model_from_config(made, num_outputs=7, abstract=True)
     for argument in ("resnet50", "resnet18_small,lion", ""):
-        with pytest.raises(InputError, match="write one of receptive_cnn, resnet18_small"):
+        with pytest.raises(InputError, match="write one of receptive_cnn, receptive_cnn_no_b"):
             skin_lesions.get_config(argument)
 
 

@@ -10,8 +10,10 @@ from flax import nnx
 from support import abstract, count_parameters, noise
 from torch_parity import torch_twin
 
+from stochconv_jax.configs.papers import skin_lesions
 from stochconv_jax.errors import InputError
 from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork, create_model
+from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.models.receptive_cnn import ConvBlock
 
 RECEPTIVE = "3:8 3:16 1:8 / 3:16 3:16 3:32 1:8 / 3:8 3:16 3:32 1:8 / 3:16 3:32 / 3:32 3:64 / 1:7"
@@ -85,7 +87,8 @@ def names_in_order(model):
 def test_the_receptive_cnn_has_the_dissertations_parameters():
     model = abstract("receptive_cnn", branches=("global",), num_outputs=7)
     assert count_parameters(model) == 51_221
-    plain = abstract("receptive_cnn_no_batch_norm", branches=("global",), num_outputs=7)
+    config = skin_lesions.get_config("receptive_cnn_no_batch_norm,plain")
+    plain = model_from_config(config, num_outputs=7, abstract=True)
     assert count_parameters(plain) == 50_583  # without a scale and a bias a feature
     assert not jax.tree.leaves(nnx.state(plain, nnx.BatchStat))
 
