@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import io
 import json
 import pathlib
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.leak_plot import plot_leak
 from stochconv_jax.atomic_write import atomic_write, read_table
 from stochconv_jax.data.dataset.oversampling import known_from_training
 from stochconv_jax.evaluation.estimate import (
@@ -28,7 +30,7 @@ FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "ro
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Judges the runs of `configs/studies/leak.py`, prints two tables, and writes leak.json."""
+    """Judges the runs of `configs/studies/leak.py`: two tables, leak.json and leak.png."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=pathlib.Path, help="directory of the study")
     study = parser.parse_args(arguments).study
@@ -45,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         },
     }
     atomic_write(study / "leak.json", json.dumps(leak, indent=2) + "\n")
+    picture = io.BytesIO()
+    plot_leak(leak).savefig(picture, dpi=110, format="png")
+    atomic_write(study / "leak.png", picture.getvalue())
     print(protocols_table(leak), recalls_table(leak), sep="\n\n")
 
 
@@ -82,27 +87,34 @@ def recalls(runs: Sequence[RunRecord]) -> dict[str, Any]:
     The last, "mean", is that of the classes with `LEAST` copies and as many other rows, if any.
     """
     judged = runs[0].judged
-    known, groups = _known(runs[0]), group_numbers(judged.groups)
+    kinds, groups = _kinds(_known(runs[0])), group_numbers(judged.groups)
     found: dict[str, Any] = {}
     differences = []
     for number, name in enumerate(judged.classes):
         of = judged.labels == number
-        found[name] = {
-            kind: _recall(runs, of & own).value if (of & own).any() else None
-            for kind, own in _kinds(known).items()
-        }
-        rows = {kind: int((of & own).sum()) for kind, own in _kinds(known).items()}
-        found[name]["rows"] = rows
+        rows = {kind: int((of & own).sum()) for kind, own in kinds.items()}
+        estimates = {kind: _recall(runs, of & kinds[kind]) for kind in kinds if rows[kind]}
+        found[name] = dict.fromkeys(kinds) | _told(estimates, groups) | {"rows": rows}
         if min(rows["copy"], rows["other"]) >= LEAST:
-            kinds = _kinds(known)
-            pair = _recall(runs, of & kinds["copy"]), _recall(runs, of & kinds["other"])
+            pair = estimates["copy"], estimates["other"]
             differences.append(pair)
             found[name] |= _difference(*pair, groups)
     if differences:
         copies, others = (mean(estimates) for estimates in zip(*differences, strict=True))
-        told = {"copy": copies.value, "other": others.value}
+        told = _told({"copy": copies, "other": others}, groups)
         found["mean"] = told | _difference(copies, others, groups)
     return found
+
+
+def _told(estimates: dict[str, Estimate], groups: np.ndarray) -> dict[str, Any]:
+    """Values by their names, and the intervals of those of which the rows tell one."""
+    values = {name: estimate.value for name, estimate in estimates.items()}
+    intervals = {
+        name: estimate.interval(groups)
+        for name, estimate in estimates.items()
+        if estimate.standard_error(groups) > 0  # nor is it where they are one group
+    }
+    return values | {"intervals": intervals}
 
 
 def _kinds(known: np.ndarray) -> dict[str, np.ndarray]:

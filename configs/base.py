@@ -117,9 +117,10 @@ def _augment() -> ConfigDict:
 def _model() -> ConfigDict:
     model = ConfigDict()
     model.backbone = "efficientnet_b0"  # any of BACKBONES in stochconv_jax/models/families.py
-    model.pixels = (
-        "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255) or the backbone's own
-    )
+    model.pixels = "auto"  # imagenet, half ((x/255 - 0.5) / 0.5), unit (x/255), dataset (of the
+    # training images' own mean and deviation), or the backbone's own
+    model.pixel_mean = ()  # dataset: of red, green and blue, 0 to 1; () to measure it as training
+    model.pixel_deviation = ()  # begins, on the small images, without augmentation
     model.conventions = "auto"  # tensorflow or pytorch padding and epsilon, or the backbone's own
     model.weights = ""  # a file or a name of pretrained weights, or a run's directory; "" for none
     model.weights_classifier = False  # True loads the classifier too; it must have the same classes

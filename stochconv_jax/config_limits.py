@@ -40,6 +40,12 @@ _WINDOW = (
     lambda value: value == (0, 0) or _is_size(value),
     "two whole numbers, (height, width), or (0, 0)",
 )
+_CHANNELS = (
+    lambda value: (
+        value == () or (len(value) == 3 and _are_numbers(value) and all(0 <= v <= 1 for v in value))
+    ),
+    "three numbers of 0 to 1, for red, green and blue, or ()",
+)
 _SIZE = (_is_size, "two whole numbers, (height, width)")
 
 LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -85,6 +91,8 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.augment.noise": _NOT_NEGATIVE,
     "data.augment.noise_least": _NOT_NEGATIVE,
     "data.augment.cutout": _SHARE,
+    "model.pixel_mean": _CHANNELS,
+    "model.pixel_deviation": _CHANNELS,
     "model.stem_features": _at_least(0),
     "model.windows": _at_least(0),
     "model.window_size": _WINDOW,
@@ -148,6 +156,7 @@ def check_limits(config: ConfigDict) -> None:
     data = config.data
     if data.validation_fraction + data.test_fraction >= 1:
         raise InputError("data.validation_fraction and data.test_fraction leave no image to train")
+    _check_pixels(config.model)
     _check_metadata(config)
     if data.oversample_before_split and (data.fold or data.folds):
         raise InputError(
@@ -174,6 +183,30 @@ def large_size(data: ConfigDict) -> tuple[int, int]:
     """Returns (height, width) of the large image that a network sees, of the `data` section."""
     height, width = data.crop_size if any(data.crop_size) else data.high_size
     return height, width
+
+
+def _check_pixels(model: ConfigDict) -> None:
+    mean, deviation = model.pixel_mean, model.pixel_deviation
+    if bool(mean) != bool(deviation):
+        raise InputError(
+            f"model.pixel_mean is {mean} and model.pixel_deviation {deviation}; set both, or leave "
+            "both at () to have them measured"
+        )
+    if mean and model.pixels != "dataset":
+        raise InputError(
+            "model.pixel_mean and model.pixel_deviation are for model.pixels='dataset', and "
+            f"model.pixels is {model.pixels!r}; change it, or leave both at ()"
+        )
+    if mean and not min(deviation):
+        raise InputError(
+            f"model.pixel_deviation is {deviation}, and pixels are divided by it; give numbers "
+            "more than 0"
+        )
+    if model.pixels == "dataset" and set(model.branches) == {"metadata"}:
+        raise InputError(
+            "model.pixels is 'dataset', and model.branches is ('metadata',), which reads no "
+            "pixels; leave model.pixels at auto"
+        )
 
 
 def _check_metadata(config: ConfigDict) -> None:

@@ -16,6 +16,7 @@ from stochconv_jax.configs.studies import (
     grades,
     ham10000,
     leak,
+    optimizers,
     paper,
     quality,
     quick,
@@ -277,6 +278,7 @@ def test_the_papers_study_trains_the_configs_of_the_same_names():
         (quick, ()),
         (ham10000, ()),
         (leak, ()),
+        (optimizers, ()),
         (cifar, ()),
         (grades, ()),
         (retinas, ("112",)),
@@ -322,7 +324,7 @@ def test_skin_lesions_takes_a_network_an_optimizer_and_no_augmentation():
         check_limits(made)
         model_from_config(made, num_outputs=7, abstract=True)
     for argument in ("resnet50", "resnet18_small,lion", ""):
-        with pytest.raises(InputError, match="write one of receptive_cnn, resnet18_small"):
+        with pytest.raises(InputError, match="write one of receptive_cnn, receptive_cnn_no_b"):
             skin_lesions.get_config(argument)
 
 
@@ -334,3 +336,14 @@ def test_the_studys_protocols_differ_in_when_rows_are_copied_alone():
         with published.unlocked():
             published.data.oversample_before_split = 0
         assert published.to_dict() == runs[f"{network}_lesions_first/seed1"].to_dict()
+
+
+def test_the_optimizers_differ_in_their_rates_alone_and_sgd_is_the_leaks():
+    runs = {run.name: run.config for run in make_runs(optimizers.get_config())}
+    leaks = {run.name: run.config for run in make_runs(leak.get_config())}
+    assert runs["sgd/seed1"].to_dict() == leaks["resnet18_lesions_first/seed1"].to_dict()
+    for name, rate in (("rmsprop", 1e-3), ("adam", 1e-3), ("sgd", 1e-2)):
+        made = runs[f"{name}/seed2"].copy_and_resolve_references().unlock()
+        assert (made.train.optimizer, made.train.learning_rate) == (name, rate)
+        made.train.optimizer, made.train.learning_rate = "sgd", 1e-2
+        assert made.to_dict() == runs["sgd/seed2"].to_dict()

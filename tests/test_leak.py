@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from benchmarks import leak
+from benchmarks.leak_plot import plot_leak
 from stochconv_jax.evidence.runs import Judged, RunRecord
 
 CLASSES = ("a", "b", "c")
@@ -72,3 +73,23 @@ def test_recalls_are_told_by_what_training_knows(runs):
     low, high = found["a"]["interval"]
     variance = (right[:25].var() + right[25:50].var()) / 24
     assert (high - low) / 2 == pytest.approx(1.959964 * np.sqrt(variance))
+
+
+def test_the_picture_has_copies_beside_other_rows_and_both_protocols(runs):
+    figures, found = leak.protocol_figures(runs), leak.recalls(runs)
+    assert "other" not in found["c"]["intervals"]  # one row
+    low, high = found["a"]["intervals"]["other"]
+    assert low < found["a"]["other"] < high
+    models = {"net_published": figures, "net_lesions_first": figures}
+    recalls, protocols = plot_leak({"models": models, "recalls": {"net_published": found}}).axes
+    assert [text.get_text() for text in recalls.get_yticklabels()] == [
+        "a\n25 copies, 25 others",
+        "b\n40 copies, 10 others",
+        "c\n49 copies, 1 others",
+        "mean\nof 1 classes",
+    ]
+    assert recalls.get_xlabel() == "recall of validation rows"
+    assert [text.get_text() for text in protocols.get_yticklabels()] == ["net"]
+    (legend,) = recalls.figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["copies of training images", "other rows", "as published", "lesions first"]

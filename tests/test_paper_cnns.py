@@ -7,18 +7,20 @@ import pytest
 import torch
 from family_joins import check_joins
 from flax import nnx
-from support import abstract, count_parameters
+from support import abstract, count_parameters, noise
 from torch_parity import torch_twin
 
+from stochconv_jax.configs.papers import skin_lesions
 from stochconv_jax.errors import InputError
-from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork
+from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork, create_model
+from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.models.receptive_cnn import ConvBlock
 
 RECEPTIVE = "3:8 3:16 1:8 / 3:16 3:16 3:32 1:8 / 3:8 3:16 3:32 1:8 / 3:16 3:32 / 3:32 3:64 / 1:7"
 SIX = ((7, 6), (7, 15), (7, 30), (5, 60), (5, 80), (3, 100))
 
 
-def receptive_cnn():
+def receptive_cnn(normalised=True):
     """Returns the dissertation's network by its figure 34, dropout left out."""
     layers, inputs = [], 3
     for word in RECEPTIVE.split():
@@ -29,10 +31,17 @@ def receptive_cnn():
         layers += [
             torch.nn.Conv2d(inputs, features, kernel, padding="same"),
             torch.nn.ReLU(),
-            torch.nn.BatchNorm2d(features),
         ]
+        layers += [torch.nn.BatchNorm2d(features)] if normalised else []
         inputs = features
+    if not normalised:
+        layers.pop()  # the last ReLU
     return torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
+
+def receptive_cnn_no_batch_norm():
+    """Returns the same without BatchNorm, and without the last ReLU."""
+    return receptive_cnn(normalised=False)
 
 
 def six_conv_cnn():
@@ -78,16 +87,35 @@ def names_in_order(model):
 def test_the_receptive_cnn_has_the_dissertations_parameters():
     model = abstract("receptive_cnn", branches=("global",), num_outputs=7)
     assert count_parameters(model) == 51_221
+    config = skin_lesions.get_config("receptive_cnn_no_batch_norm,plain")
+    plain = model_from_config(config, num_outputs=7, abstract=True)
+    assert count_parameters(plain) == 50_583  # without a scale and a bias a feature
+    assert not jax.tree.leaves(nnx.state(plain, nnx.BatchStat))
 
 
 @pytest.mark.parametrize(
     ("make", "name", "size", "outputs"),
-    [(receptive_cnn, "receptive_cnn", 64, 7), (six_conv_cnn, "six_conv_cnn", 270, 2)],
+    [
+        (receptive_cnn, "receptive_cnn", 64, 7),
+        (receptive_cnn_no_batch_norm, "receptive_cnn_no_batch_norm", 64, 7),
+        (six_conv_cnn, "six_conv_cnn", 270, 2),
+    ],
 )
 def test_logits_equal_the_same_layers_in_pytorch(make, name, size, outputs):
     theirs = make()
     expected, actual = torch_twin(theirs, name, names_in_order(theirs), size, outputs)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_batch_norm_images_are_told_apart_before_the_first_step():
+    images = noise(0, 2, 32, 32, 3) // 2
+    images[1] += 100
+    model = create_model(
+        BACKBONES["receptive_cnn_no_batch_norm"], seed=0, branches=("global",), num_outputs=7
+    )
+    dark, bright = model(images, None, jax.random.key(0))
+    assert abs(dark - bright).max() > 0.1
+    assert (dark < 0).any()
 
 
 def test_the_six_convolutions_leave_900_nodes_of_the_thesiss_images():

@@ -18,16 +18,21 @@ from stochconv_jax.configs.studies.base import make_study
 ROWS = 1000
 
 
-def get_config() -> ConfigDict:
-    """Returns the study, locked."""
-    config = skin_lesions.get_config("receptive_cnn,plain").unlock()
+def short_training(argument: str) -> ConfigDict:
+    """Returns `papers/skin_lesions.py` at 32x32 for 900 steps, which optimizers.py shares."""
+    config = skin_lesions.get_config(argument).unlock()
     config.data.low_size = (32, 32)
     config.train.schedule = "cosine"
     config.train.epochs = 1
     config.train.steps_per_epoch = 900
     config.eval.checkpoint = "latest"
     config.eval.batch_size = 100
-    config.eval.resamples = 20  # benchmarks/leak.py has intervals of its own
+    config.eval.resamples = 20  # of the report; what the studies compare has other intervals
+    return config.lock()
+
+
+def get_config() -> ConfigDict:
+    """Returns the study, locked."""
     networks = {
         "receptive_cnn": {},
         "resnet18": {"backbone": "resnet18", "dropout_rate": 0.0},
@@ -38,4 +43,4 @@ def get_config() -> ConfigDict:
         for network, model in networks.items()
         for protocol, data in protocols.items()
     }
-    return make_study(config.lock(), models, seeds=(0, 1, 2))
+    return make_study(short_training("receptive_cnn,plain"), models, seeds=(0, 1, 2))

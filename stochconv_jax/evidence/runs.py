@@ -55,7 +55,7 @@ class RunRecord:
       speed: images per second in training, the median over epochs; NaN where not known.
       judged: its predictions; None where it has not been evaluated.
       cost: what `network_cost` returns, where known.
-      config: what it was made with, but for seed, fold and "eval".
+      config: what it was made with, but for seed, fold, "eval" and what was measured.
       fold: that validated; 0 where there are none.
     """
 
@@ -153,6 +153,8 @@ def _read_run(path: pathlib.Path, draws: int) -> RunRecord:
     except (KeyError, ValueError) as error:
         raise InputError(f"{path} is not what train.py leaves ({error!r}); leave it out") from error
     config.pop("eval", None)
+    for field in ("pixel_mean", "pixel_deviation"):
+        config["model"].pop(field)  # of the images that train, which are others in every fold
     return RunRecord(
         path,
         _model_name(path.resolve()),

@@ -12,7 +12,7 @@ from stochconv_jax.config_limits import large_size
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone, stem_output_size
 from stochconv_jax.models.creation import create_model
-from stochconv_jax.models.families import make_backbone
+from stochconv_jax.models.families import DATASET, make_backbone
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.ops import window_size
 
@@ -45,6 +45,11 @@ def model_from_config(
         raise InputError(f"the fields of config.model do not make a network: {error}") from error
     if abstract:
         return shapes
+    if config.model.pixels == DATASET and not config.model.pixel_mean:
+        raise InputError(
+            "model.pixels is 'dataset' and nothing has been measured; begin a run, or set "
+            "model.pixel_mean and model.pixel_deviation"
+        )
     return create_model(backbone, seed=config.seed, num_outputs=num_outputs, **arguments)
 
 
@@ -67,7 +72,9 @@ def backbone_from_config(config: ConfigDict) -> Backbone:
       InputError: there is none of that name, or it has no such conventions.
     """
     model = config.model
-    return make_backbone(model.backbone, model.pixels, model.conventions)
+    return make_backbone(
+        model.backbone, model.pixels, model.conventions, model.pixel_mean, model.pixel_deviation
+    )
 
 
 def resolve_dtype(name: str) -> str:

@@ -4,6 +4,11 @@ Source: Sainadh 2023, "Explainability in Deep Learning Vision Models", table 2 a
 35: 51,221 parameters with 7 classes. There a dropout of 1% stands behind every BatchNorm; here at
 the entrance of every block, so that only the last one, before the mean, is left to
 `model.dropout_rate`.
+
+`receptive_cnn_no_batch_norm` is the same without BatchNorm, 50,583 parameters. The dissertation
+judges such a network (table 4, "Base Model") and does not print it. Chosen here: kernels begin as
+He et al. 2015 have them for ReLU, and the last ReLU is left out, since with nothing behind it that
+centres no logit could be less than 0.
 """
 
 import dataclasses
@@ -14,12 +19,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import IMAGENET, Pixels
 from stochconv_jax.models.conv import PYTORCH_INITIALIZER, Conv, batch_norm, initial_bias
 from stochconv_jax.models.pooling import max_pool
 from stochconv_jax.ops import Padding
+
+# Variance 2 / fan_in (He et al. 2015, equation 10). As PyTorch draws them, each layer leaves a
+# sixth of the variance: without BatchNorm the logits of all images are equal within 1e-6.
+HE_INITIALIZER = nnx.initializers.he_normal()
 
 
 class Layer(NamedTuple):
@@ -44,12 +54,14 @@ class ReceptiveCNN:
     """A backbone of convolutions, each with bias, ReLU and BatchNorm in this order.
 
     Attributes:
+      normalised: False leaves BatchNorm out.
       dropout: rate at the entrance of every block.
       pixels: how images are normalised; the dissertation does not say.
       padding: of the convolutions.
       batch_norm_epsilon: added to the variance; TensorFlow's 1e-3 or PyTorch's 1e-5.
     """
 
+    normalised: bool = True
     dropout: float = 0.01
     pixels: Pixels = IMAGENET
     padding: Padding = "SYMMETRIC"
@@ -79,7 +91,7 @@ class ReceptiveCNN:
 
     def initial_stem_kernel(self, features: int, rngs: nnx.Rngs) -> jax.Array:
         """Draws the stem's kernels, float32 [3, 3, 3, features]."""
-        return PYTORCH_INITIALIZER(rngs.params(), (*self.stem_kernel_size, 3, features))
+        return self._initializer(rngs.params(), (*self.stem_kernel_size, 3, features))
 
     def make_stem_tail(
         self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -99,7 +111,7 @@ class ReceptiveCNN:
                 features,
                 kernel_size,
                 padding=self.padding,
-                initializer=PYTORCH_INITIALIZER,
+                initializer=self._initializer,
                 **made,
             )
             tail = self._tail(features, kernel_size**2 * in_features, **made)
@@ -117,24 +129,34 @@ class ReceptiveCNN:
         self, in_features: int, num_outputs: int, rngs: nnx.Rngs
     ) -> "ConvClassifier":
         """Returns the last convolution, of one feature for each output, and the mean."""
-        return ConvClassifier(in_features, num_outputs, epsilon=self.batch_norm_epsilon, rngs=rngs)
+        norm = self._norm(num_outputs, dtype=jnp.float32, rngs=rngs)
+        return ConvClassifier(in_features, num_outputs, norm, rngs=rngs)
+
+    @property
+    def _initializer(self) -> Initializer:
+        return PYTORCH_INITIALIZER if self.normalised else HE_INITIALIZER
 
     def _tail(self, features: int, fan_in: int, **made: Any) -> "BiasActivationNorm":
-        norm = batch_norm(features, epsilon=self.batch_norm_epsilon, **made)
+        norm = self._norm(features, **made)
         return BiasActivationNorm(initial_bias(features, fan_in, made["rngs"]), norm)
+
+    def _norm(self, features: int, **made: Any) -> nnx.BatchNorm | None:
+        if not self.normalised:
+            return None
+        return batch_norm(features, epsilon=self.batch_norm_epsilon, **made)
 
 
 class BiasActivationNorm(nnx.Module):
-    """What follows a convolution: norm(relu(x + bias))."""
+    """What follows a convolution: norm(relu(x + bias)), or relu(x + bias) without a norm."""
 
-    def __init__(self, bias: jax.Array, norm: nnx.BatchNorm):
+    def __init__(self, bias: jax.Array, norm: nnx.BatchNorm | None):
         self.bias = nnx.Param(bias)
         self.norm = norm
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] to the same shape; `train` uses the batch's statistics."""
         x = jax.nn.relu(x + self.bias.astype(x.dtype))
-        return self.norm(x, use_running_average=not train)
+        return x if self.norm is None else self.norm(x, use_running_average=not train)
 
 
 class ConvBlock(nnx.Module):
@@ -170,17 +192,21 @@ class LastPool(nnx.Module):
 
 
 class ConvClassifier(nnx.Module):
-    """logits = mean over positions of norm(relu(kernel x + bias))."""
+    """logits = mean over positions of norm(relu(kernel x + bias)), or of kernel x + bias."""
 
-    def __init__(self, in_features: int, num_outputs: int, *, epsilon: float, rngs: nnx.Rngs):
+    def __init__(
+        self, in_features: int, num_outputs: int, norm: nnx.BatchNorm | None, *, rngs: nnx.Rngs
+    ):
         self.kernel = nnx.Param(PYTORCH_INITIALIZER(rngs.params(), (in_features, num_outputs)))
         self.bias = nnx.Param(initial_bias(num_outputs, in_features, rngs))
-        self.norm = batch_norm(num_outputs, epsilon=epsilon, dtype=jnp.float32, rngs=rngs)
+        self.norm = norm
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, in_features] to [B, num_outputs]; `train` uses the batch's statistics."""
-        x = jax.nn.relu(x @ self.kernel[...] + self.bias[...])
-        return self.norm(x, use_running_average=not train).mean(axis=(1, 2))
+        x = x @ self.kernel[...] + self.bias[...]
+        if self.norm is not None:
+            x = self.norm(jax.nn.relu(x), use_running_average=not train)
+        return x.mean(axis=(1, 2))
 
 
 def _kept(draw: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
@@ -202,4 +228,7 @@ def _mix(words: jax.Array) -> jax.Array:
     return words ^ (words >> 16)
 
 
-RECEPTIVE_CNNS = {"receptive_cnn": ReceptiveCNN()}
+RECEPTIVE_CNNS = {
+    "receptive_cnn": ReceptiveCNN(),
+    "receptive_cnn_no_batch_norm": ReceptiveCNN(normalised=False),
+}

@@ -24,6 +24,15 @@ FREE_FIELDS = (
     "model.remat",
 )
 
+# Fields of `model` that a run settles when it begins, and what they are until then.
+AUTOMATIC: dict[str, Any] = {
+    "compute_dtype": "auto",
+    "pixels": "auto",
+    "conventions": "auto",
+    "pixel_mean": (),
+    "pixel_deviation": (),
+}
+
 
 def has_checkpoint(directory: pathlib.Path) -> bool:
     """Returns whether a directory holds a checkpoint, which ties the run to its config and data."""
@@ -47,7 +56,7 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
         if not _free(field, config)
         and value != given.get(field)
         # What it once became is what it stays.
-        and given.get(field) != "auto"
+        and not _automatic(field, given.get(field))
     ]
     if differences:
         raise InputError(
@@ -69,6 +78,12 @@ def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
                 f"{data.get(name)!r} here; bring the same images, classes and splits, or use "
                 "another --workdir"
             )
+
+
+def _automatic(field: str, value: Any) -> bool:
+    section, _, name = field.partition(".")
+    until = AUTOMATIC.get(name) if section == "model" else None
+    return until is not None and value in (until, list(until))
 
 
 def _free(field: str, config: ConfigDict) -> bool:

@@ -1,6 +1,7 @@
 """The command line of `python -m stochconv_jax.import_weights`."""
 
 import argparse
+import json
 import pathlib
 from collections.abc import Sequence
 
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "backbone": name,
                 "pixels": file.pixels,
                 "conventions": file.conventions,
+                "pixel_mean": json.dumps(file.pixel_mean),
+                "pixel_deviation": json.dumps(file.pixel_deviation),
                 "source": file.path.name,
                 "sha256": file.sha256,
                 "licence": licence,

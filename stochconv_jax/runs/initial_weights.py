@@ -44,6 +44,8 @@ def resolve_auto(config: ConfigDict) -> None:
     file = read_weights(model.weights) if automatic and model.weights else None
     for field in automatic:
         model[field] = (file and getattr(file, field)) or "backbone"
+    if file and "pixels" in automatic:
+        model.pixel_mean, model.pixel_deviation = file.pixel_mean, file.pixel_deviation
 
 
 def check_weights(config: ConfigDict, abstract: TwoBranchNetwork) -> None:
@@ -119,4 +121,6 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
         config.model.pixels,
         config.model.conventions,
         joined,
+        tuple(config.model.pixel_mean),
+        tuple(config.model.pixel_deviation),
     )

@@ -31,14 +31,13 @@ from stochconv_jax.models.from_config import (
 )
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import replicated
-from stochconv_jax.runs.identity import check_config, check_data, has_checkpoint
+from stochconv_jax.runs.identity import AUTOMATIC, check_config, check_data, has_checkpoint
 from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
+from stochconv_jax.runs.pixels import measure_pixels
 from stochconv_jax.runs.provenance import provenance
 from stochconv_jax.runs.run_metadata import fit_metadata, read_metadata, write_metadata
 from stochconv_jax.saved_config import read_config, read_json
 
-# Fields that may be "auto" until a run begins.
-AUTOMATIC_FIELDS = ("compute_dtype", "pixels", "conventions")
 IMAGE_COLUMNS = ("id", "label", "group", "split", "sha256")
 
 
@@ -93,6 +92,7 @@ class Run:
         with locked(directory):
             check_config(config, directory)
             check_data(dataset.identity, directory)
+            config = measure_pixels(config, dataset)
             run = cls(directory, config, dataset.identity, fit_metadata(dataset, config))
             run._write(dataset)
             yield run, dataset
@@ -251,8 +251,8 @@ def _resolve(config: ConfigDict, directory: pathlib.Path) -> ConfigDict:
     resolved = config.copy_and_resolve_references().unlock()
     if has_checkpoint(directory):
         kept = read_config(directory).model
-        for field in AUTOMATIC_FIELDS:
-            if resolved.model[field] == "auto":
+        for field, until in AUTOMATIC.items():
+            if resolved.model[field] == until:
                 resolved.model[field] = kept[field]
     resolved.model.compute_dtype = resolve_dtype(resolved.model.compute_dtype)
     resolve_auto(resolved)

@@ -26,7 +26,15 @@ def test_logits_equal_the_published_networks(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "resnet18_small", "resnet50", "resnest50", "receptive_cnn", "six_conv_cnn"],
+    [
+        "resnet18",
+        "resnet18_small",
+        "resnet50",
+        "resnest50",
+        "receptive_cnn",
+        "receptive_cnn_no_batch_norm",
+        "six_conv_cnn",
+    ],
 )
 def test_a_stochastic_branch_joins_at_stem_stages_and_head(name):
     check_joins(name, all_joins(name))

@@ -24,7 +24,13 @@ def load_pretrained(name_or_path: str, backbone: str = "") -> TwoBranchNetwork:
     name = backbone or file.backbone
     if not name:
         raise InputError(f"{file.path} does not say of which network it is; name the backbone")
-    network = make_backbone(name, file.pixels or "backbone", file.conventions or "backbone")
+    network = make_backbone(
+        name,
+        file.pixels or "backbone",
+        file.conventions or "backbone",
+        file.pixel_mean,
+        file.pixel_deviation,
+    )
     bias = names_in_file(network, ["classifier.bias"], file).get("classifier.bias")
     if bias not in file.arrays:
         raise InputError(f"{file.path} holds no classifier of {name}")

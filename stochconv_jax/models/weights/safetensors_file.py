@@ -41,6 +41,8 @@ def read_safetensors_file(path: pathlib.Path) -> WeightFile:
         said.get("backbone", ""),
         said.get("pixels", ""),
         said.get("conventions", ""),
+        pixel_mean=tuple(json.loads(said.get("pixel_mean", "[]"))),
+        pixel_deviation=tuple(json.loads(said.get("pixel_deviation", "[]"))),
     )
 
 

@@ -21,10 +21,12 @@ class WeightFile(NamedTuple):
       arrays: by the file's own names, float32.
       sha256: of the file, hexadecimal.
       backbone: name of the network that it is of; "" where the file does not say.
-      pixels: "imagenet", "half" or "unit", as `model.pixels`; "" where it does not say.
+      pixels: "imagenet", "half", "unit" or "dataset", as `model.pixels`; "" where it does not say.
       conventions: "tensorflow" or "pytorch", as `model.conventions`; "" where it does not say.
       joined: whether it is of a network of ours with several branches, its arrays named by their
         places there; others are of a plain network.
+      pixel_mean: with "dataset", as `model.pixel_mean`.
+      pixel_deviation: likewise.
     """
 
     path: pathlib.Path
@@ -36,6 +38,8 @@ class WeightFile(NamedTuple):
     pixels: str = ""
     conventions: str = ""
     joined: bool = False
+    pixel_mean: tuple[float, ...] = ()
+    pixel_deviation: tuple[float, ...] = ()
 
 
 def file_sha256(path: pathlib.Path) -> str:
