@@ -13,6 +13,10 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Where programs that tests start find the backbone of small_config.py.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +34,5 @@ def straight(tmp_path_factory, prepared):
     from stochconv_jax.training.loop import train
 
     workdir = tmp_path_factory.mktemp("straight")
-    run_here(train, command("quickstart.py", workdir, prepared, **SMALL))
+    run_here(train, command("tests/small_config.py", workdir, prepared, **SMALL))
     return workdir

@@ -8,6 +8,7 @@ import shlex
 import numpy as np
 import pytest
 from PIL import Image
+from shallow_efficientnet import NAME, SHALLOW
 from sklearn.metrics import roc_auc_score
 from support import noise_image, write_rows
 
@@ -19,7 +20,7 @@ from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import Estimate, roc_auc, roc_auc_within_folds
 from stochconv_jax.keys import Purpose, run_key
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models import create_model
 from stochconv_jax.models.parameter_names import parameters_by_name
 from stochconv_jax.models.weights.safetensors_file import write_safetensors_file
 from stochconv_jax.ops import sample_windows
@@ -67,11 +68,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A tiny network's weights, as nobody trained them."""
-    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
+    """A small network's weights, as nobody trained them."""
+    model = create_model(SHALLOW, seed=0, branches=("global",))
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(model).items()}
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    write_safetensors_file(path, arrays, {"backbone": "efficientnet_tiny"})
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    write_safetensors_file(path, arrays, {"backbone": NAME})
     return path
 
 

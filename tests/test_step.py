@@ -3,10 +3,11 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from shallow_efficientnet import SHALLOW
 from support import abstract
 from toy_family import Toy
 
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models import create_model
 from stochconv_jax.ops import polyphase
 from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.training.state import create_state
@@ -26,9 +27,7 @@ def make_batch(step, size=8):
 
 
 def make_model(**arguments):
-    return create_model(
-        BACKBONES["efficientnet_tiny"], seed=0, join="stem", output_size=(16, 16), **arguments
-    )
+    return create_model(SHALLOW, seed=0, join="stem", output_size=(16, 16), **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +101,8 @@ def test_rematerialising_changes_nothing_but_the_memory(on_one_device):
 
 def test_rematerialising_keeps_little_for_the_backward_pass():
     def kept_bytes(remat):
-        graph, parameters, rest = nnx.split(
-            abstract(remat=remat, branches=("global",)), nnx.Param, ...
-        )
+        model = abstract("efficientnet_tiny", remat=remat, branches=("global",))
+        graph, parameters, rest = nnx.split(model, nnx.Param, ...)
         images = np.zeros((8, 224, 224, 3), np.uint8)
 
         def forward(parameters, rest):
