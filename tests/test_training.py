@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from shallow_efficientnet import NAME
 from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
 from toy_family import Toy
 
@@ -153,7 +154,7 @@ def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
         "data.directory": str(tmp_path),
         "data.high_size": "(64, 96)",
         "data.low_size": "(32, 48)",
-        "model.backbone": "efficientnet_tiny",
+        "model.backbone": NAME,
         "train.batch_size": "8",
         "train.epochs": "1",
         "train.steps_per_epoch": "1",
