@@ -206,7 +206,9 @@ def test_nothing_of_the_windows_size_is_in_memory(what):
         "kernel": jax.grad(squares, 1),
         "images": jax.grad(squares, 0),
     }[what]
-    memory = jax.jit(function).lower(planes, kernel).compile().memory_analysis()
+    # As users' programs are compiled, whatever the flags of the tests are.
+    options = {"xla_cpu_use_fusion_emitters": True, "xla_backend_optimization_level": 3}
+    memory = jax.jit(function).lower(planes, kernel).compile(options).memory_analysis()
     output = 4 * 4 * 56 * 56 * 32
     windows = 4 * 4 * 32 * 113 * 113 * 3
     planes_gradient = 4 * planes.size if what == "images" else 0
