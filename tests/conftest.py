@@ -5,8 +5,8 @@ import pathlib
 
 import pytest
 
-# Networks here are compiled for longer than they run. Without its fusion emitters, which optimise in
-# any case, XLA:CPU compiles one in a quarter of the time. Flags that are given come last and count:
+# Networks here are compiled for longer than they run. Without its fusion emitters, which optimise at
+# any level, XLA:CPU compiles one in a quarter of the time. Flags that are given come last and count:
 # `make test-slow` compiles as users' programs do.
 os.environ["XLA_FLAGS"] = " ".join(
     (

@@ -40,8 +40,9 @@ def train_on(devices, steps=2, **arguments):
     model = make_model(**arguments)
     # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
     optimizer = optax.sgd(0.05)
-    state, step = create_state(model, optimizer), make_train_step(model, optimizer, mesh)
-    losses = []
+    # Where the step leaves it, or the second step would be compiled anew.
+    state = jax.device_put(create_state(model, optimizer), replicated(mesh))
+    step, losses = make_train_step(model, optimizer, mesh), []
     for number in range(steps):
         key = jax.random.fold_in(jax.random.key(3), number)
         state, metrics = step(state, make_batch(number), key, np.float32(np.inf))
