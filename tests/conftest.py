@@ -5,9 +5,9 @@ import pathlib
 
 import pytest
 
-# Networks here are compiled for longer than they run. Without its fusion emitters, which optimise at
-# any level, XLA:CPU compiles one in a quarter of the time. Flags that are given come last and count:
-# `make test-slow` compiles as users' programs do.
+# Networks here are compiled for longer than they run. Without its fusion emitters, which optimise
+# at any level, XLA:CPU compiles one in a quarter of the time. Flags that are given come last and
+# count: `make test-slow` compiles as users' programs do.
 os.environ["XLA_FLAGS"] = " ".join(
     (
         "--xla_force_host_platform_device_count=4",
