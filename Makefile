@@ -46,6 +46,7 @@ train: venv
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
 
+test-slow: export XLA_FLAGS := --xla_cpu_use_fusion_emitters=true --xla_backend_optimization_level=3
 test-slow: $(VENV)/installed-dev
 	$(RUN) -m pytest tests/slow --override-ini=addopts=
 

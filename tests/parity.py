@@ -10,23 +10,33 @@ from stochconv_jax.models import load_pretrained
 
 
 def keras_twin(
-    keras_name: str, backbone: str, size: int, path: pathlib.Path
+    theirs: keras.Model, backbone: str, path: pathlib.Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both networks' logits of 1,000 classes for two random images of size x size.
+    """Returns both networks' logits of 1,000 classes for two random images.
 
     Ours has the weights of the other from a file at `path`, of the format that its name asks for.
     """
-    theirs = getattr(keras.applications, keras_name)(
-        weights=None, classifier_activation=None, input_shape=(size, size, 3)
-    )
-    rng = np.random.default_rng(0)
-    randomise(theirs, rng)
-    (theirs.save_weights if path.name.endswith(".weights.h5") else theirs.save)(path)
+    save_keras(theirs, path)
     ours = load_pretrained(str(path), backbone)
-    images = rng.integers(0, 256, (2, size, size, 3)).astype(np.float32)
+    shape = (2, *theirs.input_shape[1:])
+    images = np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
     graph, state = nnx.split(ours)
     logits = nnx.jit(lambda model, images: model(images, None, nnx.Rngs(0).params()))
     return theirs.predict_on_batch(images), np.array(logits(nnx.merge(graph, state), images))
+
+
+def random_keras(name: str, size: int) -> keras.Model:
+    """Returns a network of keras.applications for images of size x size, its weights random."""
+    model = getattr(keras.applications, name)(
+        weights=None, classifier_activation=None, input_shape=(size, size, 3)
+    )
+    randomise(model, np.random.default_rng(0))
+    return model
+
+
+def save_keras(model: keras.Model, path: pathlib.Path) -> None:
+    """Writes a network's weights, or all of it, as the file's name asks."""
+    (model.save_weights if path.name.endswith(".weights.h5") else model.save)(path)
 
 
 def randomise(model: keras.Model, rng: np.random.Generator) -> None:

@@ -53,7 +53,7 @@ def test_a_run_ends_where_nothing_was_gained_and_says_so(straight, prepared, tmp
     shutil.copytree(straight, workdir)
     # It may be asked of a run that is under way.
     fields = SMALL | {"train.epochs": "40", "train.patience": "1"}
-    arguments = command("quickstart.py", workdir, prepared, **fields)
+    arguments = command("tests/small_config.py", workdir, prepared, **fields)
     run_here(train, arguments)
     history = read_history(workdir)
     lengths = range(3, len(history) + 1)

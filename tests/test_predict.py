@@ -1,8 +1,11 @@
+import functools
+
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
+from shallow_efficientnet import SHALLOW
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.framing import Framing, encode_jpeg
@@ -11,7 +14,7 @@ from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.errors import InputError
 from stochconv_jax.inference.predict import make_predict, predict_all
 from stochconv_jax.keys import Purpose, run_key
-from stochconv_jax.models import BACKBONES, Context, create_model
+from stochconv_jax.models import Context, create_model
 from stochconv_jax.models.window_sampler import UniformWindows
 from stochconv_jax.runs.devices import make_mesh
 
@@ -30,10 +33,11 @@ def dataset():
     return ImageDataset(records, examples, ("a", "b", "c"), splits, Framing((64, 64), (1, 1)))
 
 
+@functools.cache
 def make_model(**arguments):
     """A network whose running statistics fit such images, so that its predictions differ."""
     model = create_model(
-        BACKBONES["efficientnet_tiny"],
+        SHALLOW,
         seed=0,
         num_outputs=3,
         output_size=(16, 16),
@@ -75,7 +79,7 @@ def test_draws_are_whole_passes_with_other_windows(dataset, join):
     assert (np.ptp(predictions.logits, axis=1) > 1e-4).any()
 
 
-@pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (8, 2), (12, 4)])
+@pytest.mark.parametrize(("batch_size", "devices"), [(2, 1), (8, 4)])
 def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, batch_size, devices):
     model = make_model(join="stem")
     expected = predict(model, dataset, batch_size=9)
@@ -87,13 +91,13 @@ def test_every_image_counts_once_whatever_the_batch_and_the_devices(dataset, bat
 
 def test_evaluation_repeats_to_the_bit(dataset):
     model = make_model(join="stem")
-    first, again = predict(model, dataset, 4), predict(model, dataset, 4)
+    first, again = predict(model, dataset, 2), predict(model, dataset, 2)
     np.testing.assert_array_equal(first.logits, again.logits)
 
 
 def test_remat_is_for_training_and_changes_no_prediction(dataset):
     plain, thrifty = (make_model(join="stem", remat=value) for value in (False, True))
-    expected, actual = (predict(model, dataset, 9, draws=2) for model in (plain, thrifty))
+    expected, actual = (predict(model, dataset, 9) for model in (plain, thrifty))
     np.testing.assert_allclose(actual.logits, expected.logits, rtol=1e-4, atol=1e-4)
 
 
@@ -118,7 +122,7 @@ def test_no_draw_of_evaluation_chose_the_checkpoint(dataset):
 
 
 def test_predictions_that_are_not_finite_are_told_in_a_sentence(dataset):
-    model = make_model(branches=("global",))
+    model = nnx.clone(make_model(branches=("global",)))
     model.classifier.bias[...] = np.array([np.nan, 0, 0], np.float32)
     with pytest.raises(InputError, match="predictions are NaN or infinite"):
         predict(model, dataset, 9)

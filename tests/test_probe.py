@@ -1,41 +1,28 @@
 """Does detail matter? Images whose classes differ in detail alone, and a tiny network to look."""
 
-import dataclasses
 import json
 import re
-import shlex
 
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import roc_auc_score
+from shallow_efficientnet import NAME, SHALLOW
 from support import noise_image, write_rows
 
-from stochconv_jax.command_line import read_flags
-from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.data.preparation.command import main as prepare
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.errors import InputError
-from stochconv_jax.evaluation.estimate import Estimate, roc_auc, roc_auc_within_folds
 from stochconv_jax.keys import Purpose, run_key
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models import create_model
 from stochconv_jax.models.parameter_names import parameters_by_name
 from stochconv_jax.models.weights.safetensors_file import write_safetensors_file
 from stochconv_jax.ops import sample_windows
 from stochconv_jax.probing import images
-from stochconv_jax.probing.advice import WITH_WINDOWS, advise
-from stochconv_jax.probing.classifier import (
-    check_groups,
-    draw_folds,
-    out_of_fold_scores,
-    telling_folds,
-)
 from stochconv_jax.probing.command import main
 from stochconv_jax.probing.features import window_corners, without_detail
 from stochconv_jax.probing.images import folder_images, prepared_images
-from stochconv_jax.probing.inputs import INPUTS, Input, given_size
-from stochconv_jax.probing.measurement import Measurement
+from stochconv_jax.probing.inputs import INPUTS, given_size
 
 SIDE = 64
 COUNT = 60
@@ -67,11 +54,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A tiny network's weights, as nobody trained them."""
-    model = create_model(BACKBONES["efficientnet_tiny"], seed=0, branches=("global",))
+    """A small network's weights, as nobody trained them."""
+    model = create_model(SHALLOW, seed=0, branches=("global",))
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(model).items()}
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    write_safetensors_file(path, arrays, {"backbone": "efficientnet_tiny"})
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    write_safetensors_file(path, arrays, {"backbone": NAME})
     return path
 
 
@@ -191,128 +178,6 @@ def test_what_is_shrunk_is_enlarged_to_what_the_network_knows_and_no_further():
     assert np.abs(np.diff(blurred[:16, :16].astype(int), axis=1)).max() < 20
 
 
-def test_no_group_stands_on_both_sides_and_every_image_is_judged_once():
-    rng = np.random.default_rng(0)
-    labels, groups = rng.integers(0, 2, 90), np.repeat(np.arange(30), 3)
-    folds = draw_folds(labels, groups, 5, seed=0)
-    assert all(not set(groups[fitted]) & set(groups[judged]) for fitted, judged in folds)
-    assert sorted(np.concatenate([judged for _, judged in folds])) == list(range(90))
-
-
-def test_features_that_tell_the_group_alone_are_worth_nothing():
-    rng = np.random.default_rng(1)
-    groups = np.repeat(np.arange(30), 4)
-    labels = np.repeat(rng.permutation(np.arange(30) % 2), 4)
-    features = np.eye(30)[groups] + rng.normal(0, 0.01, (120, 30))
-    scores = out_of_fold_scores(features, labels, groups, draw_folds(labels, groups, 5, 0), 0)
-    assert roc_auc_score(labels, scores[:, 1]) < 0.65
-
-
-def test_noise_is_worth_nothing_and_areas_are_those_within_folds():
-    found = []
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        labels, groups = np.arange(100) % 2, rng.permutation(np.repeat(np.arange(50), 2))
-        features = rng.normal(size=(100, 6))
-        folds = draw_folds(labels, groups, 5, seed)
-        scores = out_of_fold_scores(features, labels, groups, folds, seed)
-        judged = telling_folds(labels, groups, folds)
-        area = roc_auc_within_folds(labels, scores, groups, judged)
-        areas = [roc_auc_score(labels[own], scores[own, 1]) for own in judged]
-        assert area.value == pytest.approx(np.mean(areas))
-        errors = [roc_auc(labels[own], scores[own], groups[own]) for own in judged]
-        variance = sum(
-            e.standard_error(groups[o]) ** 2 for e, o in zip(errors, judged, strict=True)
-        )
-        assert area.standard_error(groups) == pytest.approx(variance**0.5 / len(judged))
-        found.append(area.value)
-    # Its standard error is about 0.06 / sqrt(12).
-    assert abs(np.mean(found) - 0.5) < 0.04
-
-
-def test_a_fold_with_one_group_of_a_class_is_left_out():
-    labels, groups = np.array([0, 0, 1, 1] * 2), np.array([0, 1, 2, 3, 4, 5, 6, 6])
-    folds = [(np.arange(4, 8), np.arange(4)), (np.arange(4), np.arange(4, 8))]
-    (telling,) = telling_folds(labels, groups, folds)
-    np.testing.assert_array_equal(telling, np.arange(4))
-    with pytest.raises(InputError, match="a fold has every class in two"):
-        telling_folds(labels, groups, folds[1:])
-
-
-def test_several_classes_have_a_probability_each():
-    rng = np.random.default_rng(2)
-    labels = np.arange(90) % 3
-    # More features than images.
-    features = rng.normal(size=(90, 200)) + 2 * np.eye(3)[labels] @ rng.normal(size=(3, 200))
-    folds = draw_folds(labels, np.arange(90), 5, seed=0)
-    scores = out_of_fold_scores(features, labels, np.arange(90), folds, seed=0)
-    np.testing.assert_allclose(scores.sum(axis=1), 1)
-    assert (scores.argmax(axis=1) == labels).mean() > 0.9
-
-
-def made_up(aucs, error=0.01):
-    """Returns a measurement of these areas by input, of independent errors; others are at 0.5."""
-    rng = np.random.default_rng(0)
-    estimates = {}
-    for each in INPUTS:
-        influence = rng.normal(0, error / 10, 100)
-        estimates[each] = Estimate(aucs.get(each, 0.5), influence)
-    return Measurement((512, 768), ("a", "b"), np.arange(100), estimates)
-
-
-def whole(*aucs):
-    return {Input("whole", 2**n, 0): auc for n, auc in enumerate(aucs)}
-
-
-@pytest.mark.parametrize(
-    ("aucs", "error", "said"),
-    [
-        (whole(0.9, 0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}, 0.003, "images of 128x192 will do"),
-        (whole(0.9, 0.9, 0.89, 0.8) | {WITH_WINDOWS: 0.9}, 0.02, "cannot rule out that a larger"),
-        # Windows ahead of what is enough, but not shown to add to the image that they go with.
-        (whole(0.7, 0.7, 0.9, 0.7) | {WITH_WINDOWS: 0.9}, 0.01, "ordinary network"),
-        # What windows may add counts among what may be lost.
-        (whole(0.9, 0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.92}, 0.01, "windows have up to 0.05"),
-        (whole(0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}, 0.01, "images of 256x384, which does as well"),
-        (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9}, 0.01, "images of 512x768, which does as well"),
-        (
-            whole(0.9, 0.85, 0.7) | {WITH_WINDOWS: 0.76},
-            0.01,
-            "images of 256x384, which does better",
-        ),
-        (whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.95}, 0.01, "sees as many pixels, they have +0.05"),
-        (
-            whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.7},
-            0.01,
-            "are not shown to bring it back (gain +0",
-        ),
-        ({}, 0.01, "Nothing that was looked at"),
-    ],
-)
-def test_the_advice_says_what_the_intervals_allow(aucs, error, said):
-    assert said in advise(made_up(aucs, error), "folder")[0]
-
-
-def test_the_command_that_is_advised_is_one_that_training_takes(tmp_path):
-    found = dataclasses.replace(
-        made_up(whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9}), size=(301, 450)
-    )
-    fields = {"label_column": "grade of it", "group_column": "patient"}
-    said = advise(found, "folder", fields, (3000, 4500))
-    assert said[1] == (
-        "Full size here is 301x450; the photographs are larger (median 3000x4500): --size looks at "
-        "more."
-    )
-    assert "EfficientNet-Lite0" in said[2]
-    command = said[2][said[2].index("--config=") : said[2].rindex(", and where")]
-    config, _ = read_flags(["train.py", *shlex.split(command), f"--workdir={tmp_path}"])
-    assert (config.data.high_size, config.data.low_size) == ((300, 450), (74, 112))
-    assert (config.data.label_column, config.data.group_column) == ("grade of it", "patient")
-    assert config.data.augment.rotation == 0
-    assert config.data.augment.crop_area == config.data.augment.crop_aspect == (1, 1)
-    check_limits(config)
-
-
 def test_a_missing_table_a_file_for_output_and_missing_weights_end_with_one_sentence(
     folder, weights, tmp_path, monkeypatch, capsys
 ):
@@ -338,7 +203,7 @@ def test_a_missing_table_a_file_for_output_and_missing_weights_end_with_one_sent
     assert not (tmp_path / "probe").exists()
 
 
-def test_one_class_and_too_few_groups_are_refused(tmp_path):
+def test_one_class_and_too_small_images_are_refused(tmp_path):
     for number in range(6):
         noise_image(number, (40, 40)).save(tmp_path / f"{number}.png")
     rows = [[f"{number}.png", "a", f"p{number}"] for number in range(6)]
@@ -348,11 +213,6 @@ def test_one_class_and_too_few_groups_are_refused(tmp_path):
         folder_images(photographs, None, tmp_path / "output", 1)
     with pytest.raises(InputError, match=r"too small .* 16 pixels or more"):
         folder_images(photographs, (8, 40), tmp_path / "output", 1)
-    labels = np.array([0] * 10 + [1] * 10)
-    with pytest.raises(InputError, match="the class 'b' stands in one group alone"):
-        check_groups(labels, np.r_[:10, [10] * 10], ("a", "b"))
-    with pytest.raises(InputError, match="the class 'a' stands in 4 groups"):
-        check_groups(labels, np.arange(20) % 4, ("a", "b"))
 
 
 def test_full_size_is_the_median_size_in_multiples_of_32(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from toy_family import Toy
 from stochconv_jax.models import create_model
 from stochconv_jax.models.conv import batch_norm
 from stochconv_jax.ops import polyphase
-from stochconv_jax.runs.devices import make_mesh
+from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.training.parts import PartRates
 from stochconv_jax.training.recipe import Recipe
 from stochconv_jax.training.state import TrainState, create_state
@@ -59,8 +59,10 @@ def make_model(branches=("global",)):
 def states(recipe, steps=2, devices=1, optimizer=None, branches=("global",)):
     """Returns the state before and after every step, in NumPy."""
     model, optimizer = make_model(branches), optimizer or optax.sgd(0.05)
-    state = create_state(model, optimizer, recipe)
-    step, found = make_train_step(model, optimizer, make_mesh(devices), recipe), []
+    mesh = make_mesh(devices)
+    # Where the step leaves it, or the second step would be compiled anew.
+    state = jax.device_put(create_state(model, optimizer, recipe), replicated(mesh))
+    step, found = make_train_step(model, optimizer, mesh, recipe), []
     for number in range(steps):
         found.append(jax.tree.map(np.array, state))
         state, _ = step(state, make_batch(number), jax.random.key(number), np.float32(1))

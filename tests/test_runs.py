@@ -8,13 +8,13 @@ import sys
 
 import jax
 import pytest
+from shallow_efficientnet import NAME, SHALLOW
+from small_config import get_config
 from support import ROOT, SMALL, abstract, command, complain, run_here
 
-from configs import quickstart
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.keys import Purpose
-from stochconv_jax.models import BACKBONES
 from stochconv_jax.models.weights.assignment import assign
 from stochconv_jax.runs.initial_weights import read_weights
 from stochconv_jax.runs.run import Run
@@ -41,7 +41,7 @@ def test_what_auto_once_became_stays(straight, tmp_path):
     shutil.copytree(straight, tmp_path / "run")
     path = tmp_path / "run" / "config.json"
     path.write_text(path.read_text().replace('"float32"', '"bfloat16"'))
-    config = quickstart.get_config().unlock()
+    config = get_config().unlock()
     for name, value in SMALL.items():
         section, field = name.split(".")
         config[section][field] = value if name == "model.join" else eval(value)
@@ -91,7 +91,7 @@ def test_two_trainings_in_one_directory_are_refused(monkeypatch, capsys, prepare
         text=True,
     )
     assert holder.stdout.readline() == "held\n"
-    arguments = command("quickstart.py", straight, prepared, **SMALL)
+    arguments = command("tests/small_config.py", straight, prepared, **SMALL)
     before = (straight / "config.json").stat().st_mtime_ns
     error = complain(monkeypatch, capsys, train, arguments)
     assert f"another process is training in {straight}; wait for it" in error
@@ -115,7 +115,7 @@ def test_several_processes_that_would_write_one_directory_are_refused(prepared, 
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
-    arguments = command("quickstart.py", tmp_path / "run", prepared, **SMALL)
+    arguments = command("tests/small_config.py", tmp_path / "run", prepared, **SMALL)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", TOGETHER, port, str(number), *arguments],
@@ -138,7 +138,7 @@ def test_pixels_framed_otherwise_are_other_data(monkeypatch, capsys, prepared, s
     data = json.loads(path.read_text())
     cropped = data["framing"] | {"crop_above": 2000, "crop_to": 1000}
     path.write_text(json.dumps(data | {"framing": cropped}))
-    arguments = command("quickstart.py", straight, prepared, **SMALL)
+    arguments = command("tests/small_config.py", straight, prepared, **SMALL)
     for program in (train, evaluate):
         error = complain(monkeypatch, capsys, program, arguments)
         assert "was trained on other data: framing is" in error
@@ -147,7 +147,7 @@ def test_pixels_framed_otherwise_are_other_data(monkeypatch, capsys, prepared, s
 
 def test_moved_data_with_the_same_content_is_the_same_data(prepared, straight, tmp_path):
     shutil.copytree(prepared, tmp_path / "moved")
-    arguments = command("quickstart.py", straight, tmp_path / "moved", **SMALL)
+    arguments = command("tests/small_config.py", straight, tmp_path / "moved", **SMALL)
     run_here(evaluate, arguments)
     assert json.loads((straight / "eval" / "metrics.json").read_text())["images"] == 8
 
@@ -181,11 +181,10 @@ def test_a_directory_that_lacks_something_is_refused(
 
 def test_a_joined_run_fills_the_same_joined_network_and_no_other(straight):
     file = read_weights(str(straight))
-    tiny = BACKBONES["efficientnet_tiny"]
     # As tests/support.py's SMALL makes it.
-    model = abstract("efficientnet_tiny", join="stem", windows=4, output_size=(16, 16))
-    found = assign(file, tiny, model, classifier=True)
+    model = abstract(NAME, join="stem", windows=4, output_size=(16, 16))
+    found = assign(file, SHALLOW, model, classifier=True)
     assert set(found.arrays) == set(file.arrays)
     assert "branches.stochastic.conv.kernel" in found.arrays
     with pytest.raises(InputError, match="is of another network"):
-        assign(file, tiny, abstract("efficientnet_tiny", branches=("global",)))
+        assign(file, SHALLOW, abstract(NAME, branches=("global",)))

@@ -3,10 +3,11 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from shallow_efficientnet import SHALLOW
 from support import abstract
 from toy_family import Toy
 
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models import create_model
 from stochconv_jax.ops import polyphase
 from stochconv_jax.runs.devices import make_mesh, replicated
 from stochconv_jax.training.state import create_state
@@ -26,9 +27,7 @@ def make_batch(step, size=8):
 
 
 def make_model(**arguments):
-    return create_model(
-        BACKBONES["efficientnet_tiny"], seed=0, join="stem", output_size=(16, 16), **arguments
-    )
+    return create_model(SHALLOW, seed=0, join="stem", output_size=(16, 16), **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +40,9 @@ def train_on(devices, steps=2, **arguments):
     model = make_model(**arguments)
     # Plain gradient descent: RMSProp would blow rounding up where a gradient is nearly zero.
     optimizer = optax.sgd(0.05)
-    state, step = create_state(model, optimizer), make_train_step(model, optimizer, mesh)
-    losses = []
+    # Where the step leaves it, or the second step would be compiled anew.
+    state = jax.device_put(create_state(model, optimizer), replicated(mesh))
+    step, losses = make_train_step(model, optimizer, mesh), []
     for number in range(steps):
         key = jax.random.fold_in(jax.random.key(3), number)
         state, metrics = step(state, make_batch(number), key, np.float32(np.inf))
@@ -102,9 +102,8 @@ def test_rematerialising_changes_nothing_but_the_memory(on_one_device):
 
 def test_rematerialising_keeps_little_for_the_backward_pass():
     def kept_bytes(remat):
-        graph, parameters, rest = nnx.split(
-            abstract(remat=remat, branches=("global",)), nnx.Param, ...
-        )
+        model = abstract("efficientnet_tiny", remat=remat, branches=("global",))
+        graph, parameters, rest = nnx.split(model, nnx.Param, ...)
         images = np.zeros((8, 224, 224, 3), np.uint8)
 
         def forward(parameters, rest):

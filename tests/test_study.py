@@ -16,11 +16,11 @@ from stochconv_jax.runs import compilation_cache
 
 # The network and the steps of `straight` in test_training, so that they compile once for both.
 MODELS = """
-from stochconv_jax.configs import quickstart
+import small_config
 from stochconv_jax.configs.studies.base import make_study
 
 def get_config():
-    return make_study(quickstart.get_config(), {"stem": {"model": {"join": "stem"}}}, seeds=(0,))
+    return make_study(small_config.get_config(), {"stem": {"model": {"join": "stem"}}}, seeds=(0,))
 """
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from shallow_efficientnet import NAME
 from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
 from toy_family import Toy
 
@@ -49,7 +50,11 @@ def test_training_leaves_what_the_contract_names(straight):
 def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, tmp_path):
     fields = SMALL | {"train.epochs": "500"}
     process = subprocess.Popen(
-        [sys.executable, "train.py", *command("quickstart.py", tmp_path, prepared, **fields)],
+        [
+            sys.executable,
+            "train.py",
+            *command("tests/small_config.py", tmp_path, prepared, **fields),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,7 +68,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(prepared, straight, t
     done = len(read_rows(tmp_path / "metrics.csv"))
     epochs = str(max(done + 1, 2))
     fields = SMALL | {"train.epochs": epochs}
-    run_here(train, command("quickstart.py", tmp_path, prepared, **fields))
+    run_here(train, command("tests/small_config.py", tmp_path, prepared, **fields))
     rows = read_rows(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, int(epochs) + 1)]
     assert without_times(rows[:2]) == without_times(read_rows(straight / "metrics.csv"))
@@ -87,7 +92,7 @@ def test_a_fine_tuning_goes_on_to_the_bit_and_its_average_is_what_is_evaluated(
     rows, states = [], []
     for name, stops in (("straight", "2"), ("stopped", "12")):
         for epochs in stops:
-            arguments = command("quickstart.py:base", tmp_path / name, prepared, **fields)
+            arguments = command("tests/small_config.py:base", tmp_path / name, prepared, **fields)
             run_here(train, [*arguments, f"--config.train.epochs={epochs}"])
         rows.append(without_times(read_rows(tmp_path / name / "metrics.csv")))
         states.append(TrainedNetwork.restore(Run.open(tmp_path / name)).state)
@@ -103,7 +108,7 @@ def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight
     fields = SMALL | {"eval.samples": "3", "eval.split": "all"}
     written = []
     for _ in range(2):
-        run_here(evaluate, command("quickstart.py", straight, prepared, **fields))
+        run_here(evaluate, command("tests/small_config.py", straight, prepared, **fields))
         written.append((straight / "eval" / "predictions.csv").read_bytes())
     assert written[0] == written[1]
     assert "roc_auc" in capsys.readouterr().out
@@ -120,7 +125,7 @@ def test_evaluation_counts_every_image_and_repeats_to_the_bit(prepared, straight
 
 
 def test_a_run_can_be_evaluated_on_another_number_of_devices(prepared, straight):
-    arguments = command("quickstart.py", straight, prepared, **SMALL)
+    arguments = command("tests/small_config.py", straight, prepared, **SMALL)
     done = subprocess.run(
         [sys.executable, "eval.py", *arguments],
         cwd=ROOT,
@@ -149,14 +154,14 @@ def test_a_folder_of_several_classes_trains_and_evaluates(tmp_path):
         "data.directory": str(tmp_path),
         "data.high_size": "(64, 96)",
         "data.low_size": "(32, 48)",
-        "model.backbone": "efficientnet_tiny",
+        "model.backbone": NAME,
         "train.batch_size": "8",
         "train.epochs": "1",
         "train.steps_per_epoch": "1",
         "eval.batch_size": "5",
         "eval.resamples": "20",
     }
-    arguments = command("b0.py:folder", tmp_path / "run", tmp_path / "prepared", **fields)
+    arguments = command("configs/b0.py:folder", tmp_path / "run", tmp_path / "prepared", **fields)
     run_here(train, arguments)
     run_here(evaluate, arguments)
     with (tmp_path / "run" / "eval" / "predictions.csv").open(newline="") as file:
@@ -212,7 +217,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
 ):
     fields, sentence = BAD_COMMANDS[name]
     workdir = straight if name == "another config" else tmp_path / "run"
-    arguments = command("quickstart.py", workdir, prepared, **(SMALL | fields))
+    arguments = command("tests/small_config.py", workdir, prepared, **(SMALL | fields))
     assert sentence in complain(monkeypatch, capsys, train, arguments)
     assert not (tmp_path / "run").exists()
 
@@ -262,14 +267,14 @@ def test_data_that_cannot_be_used_are_one_sentence_and_exit_code_2(
     if "crossing" in name or ("class" in name and fields):
         fields = fields | {"data.group_column": "group", "data.split_column": "fold"}
     fields = SMALL | {"data.name": "image_folder", "data.directory": str(folder)} | fields
-    arguments = command("quickstart.py", tmp_path / "run", tmp_path / "prepared", **fields)
+    arguments = command("tests/small_config.py", tmp_path / "run", tmp_path / "prepared", **fields)
     assert sentence in complain(monkeypatch, capsys, train, arguments)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_does_not_go_on_with_other_data(monkeypatch, capsys, prepared, straight):
     fields = SMALL | {"data.synthetic_seed": "0"}
-    arguments = command("quickstart.py", straight, prepared, **fields)
+    arguments = command("tests/small_config.py", straight, prepared, **fields)
     data = json.loads((straight / "data.json").read_text())
     (straight / "data.json").write_text(json.dumps(data | {"images": 39}))
     error = complain(monkeypatch, capsys, train, arguments)
@@ -278,7 +283,7 @@ def test_a_run_does_not_go_on_with_other_data(monkeypatch, capsys, prepared, str
 
 
 def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepared, tmp_path):
-    arguments = command("quickstart.py", tmp_path / "no", prepared, **SMALL)
+    arguments = command("tests/small_config.py", tmp_path / "no", prepared, **SMALL)
     error = complain(monkeypatch, capsys, evaluate, arguments)
     assert "is not the directory of a run; train with train.py first" in error
     assert not (tmp_path / "no").exists()
@@ -286,7 +291,7 @@ def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepare
 
 def test_a_loss_that_is_not_finite_stops_with_a_sentence(monkeypatch, capsys, prepared, tmp_path):
     fields = SMALL | {"train.learning_rate": "1e30"}
-    arguments = command("quickstart.py:base", tmp_path, prepared, **fields)
+    arguments = command("tests/small_config.py:base", tmp_path, prepared, **fields)
     error = complain(monkeypatch, capsys, train, arguments)
     assert "the loss became" in error
     assert "lower train.learning_rate" in error

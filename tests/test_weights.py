@@ -15,6 +15,7 @@ from efficientnet_pytorch import EfficientNet
 from flax import nnx
 from resnest.torch import resnest50
 from safetensors.torch import save_file
+from shallow_efficientnet import NAME, SHALLOW
 from skimage.data import chelsea
 from sklearn.datasets import load_sample_images
 from support import SMALL, abstract, command, complain
@@ -151,13 +152,12 @@ def test_both_branches_start_from_the_same_weights_and_wider_layers_anew(weights
 
 def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tiny = BACKBONES["efficientnet_tiny"]
-    plain = create_model(tiny, seed=7, branches=("global",))
+    plain = create_model(SHALLOW, seed=7, branches=("global",))
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(plain).items()}
-    about = {"backbone": "efficientnet_tiny", "pixels": "half"}
-    write_safetensors_file(tmp_path / "tiny.safetensors", arrays, about)
-    given = SMALL | {"model.weights": "tiny.safetensors"}
-    arguments = command("quickstart.py:base", tmp_path / "base", prepared, **given)
+    about = {"backbone": NAME, "pixels": "half"}
+    write_safetensors_file(tmp_path / "shallow.safetensors", arrays, about)
+    given = SMALL | {"model.weights": "shallow.safetensors"}
+    arguments = command("tests/small_config.py:base", tmp_path / "base", prepared, **given)
     config, workdir = read_flags(["train", *arguments])
     with Run.create(config, workdir) as (run, _):
         model = initial_model(run.config, run.num_outputs, run.directory)
@@ -165,18 +165,18 @@ def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared,
             kept = nnx.state(model, nnx.Param, nnx.BatchStat)
             checkpoints.save(kept, {"steps": jnp.zeros(1)}, Progress(1, []), 0.5)
     told = json.loads((tmp_path / "base" / "weights.json").read_text())
-    assert told["loaded"]["stage5.0.expand.kernel"] == "stage5.0.expand.kernel"
+    assert told["loaded"]["stage2.1.expand.kernel"] == "stage2.1.expand.kernel"
     assert told["anew"]["classifier.kernel"] == "the classifier is new"
     assert json.loads((tmp_path / "base" / "config.json").read_text())["model"]["pixels"] == "half"
     # What the run started from is needed no more.
-    (tmp_path / "tiny.safetensors").unlink()
+    (tmp_path / "shallow.safetensors").unlink()
     file = read_weights("base")
     assert file.pixels == "half"
     np.testing.assert_allclose(
-        file.arrays["stage5.0.expand.kernel"], arrays["stage5.0.expand.kernel"], rtol=1e-6
+        file.arrays["stage2.1.expand.kernel"], arrays["stage2.1.expand.kernel"], rtol=1e-6
     )
-    split = create_model(tiny, seed=0, join="head", output_size=(16, 16), windows=4)
-    assign(file, tiny, split).fill(split)
+    split = create_model(SHALLOW, seed=0, join="head", output_size=(16, 16), windows=4)
+    assign(file, SHALLOW, split).fill(split)
     for array in parameters_by_name(split)["conv.kernel"]:
         np.testing.assert_allclose(array, arrays["conv.kernel"], rtol=1e-6)
 
@@ -242,13 +242,13 @@ def test_weights_of_another_network_are_told_before_anything_is_prepared(
         ("efficientnet_lite1", "are not at weights/efficientnet_lite1.safetensors yet; run"),
     ):
         fields = {"model.backbone": "efficientnet_lite0", "model.weights": str(given)}
-        arguments = command("b0.py", tmp_path / "run", tmp_path / "prepared", **fields)
+        arguments = command("configs/b0.py", tmp_path / "run", tmp_path / "prepared", **fields)
         assert sentence in complain(monkeypatch, capsys, train, arguments)
         assert not (tmp_path / "prepared").exists()
         assert not (tmp_path / "run").exists()
     fields["model.weights"] = str(tmp_path / "lite0.safetensors")
     fields["model.backbone"] = "efficientnet_b0"
-    arguments = command("b0.py", tmp_path / "run", tmp_path / "prepared", **fields)
+    arguments = command("configs/b0.py", tmp_path / "run", tmp_path / "prepared", **fields)
     assert "holds weights of efficientnet_lite0" in complain(monkeypatch, capsys, train, arguments)
 
 

@@ -17,7 +17,9 @@ def test_parameter_counts_are_the_packages(name):
     assert count_parameters(model) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"resnet18", "resnet50", "resnest50"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(NETWORKS) - {"resnet18_small", "resnet50", "resnest50"})
+)
 def test_logits_equal_the_published_networks(name):
     found = twins(name, 72, 7)
     assert found.parameters == found.published_parameters
