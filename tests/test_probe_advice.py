@@ -1,6 +1,5 @@
 """What is advised after a look at images, of areas that are made up here."""
 
-import dataclasses
 import shlex
 
 import numpy as np
@@ -8,10 +7,12 @@ import pytest
 
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.config_limits import check_limits
+from stochconv_jax.data.preparation.command import make_parser
 from stochconv_jax.evaluation.estimate import Estimate
-from stochconv_jax.probing.advice import WITH_WINDOWS, advise
+from stochconv_jax.probing.advice import WITH_WINDOWS, advise, windows_are_advised
 from stochconv_jax.probing.inputs import INPUTS, Input
 from stochconv_jax.probing.measurement import Measurement
+from stochconv_jax.probing.recipe import training_commands
 
 
 def made_up(aucs, error=0.01):
@@ -54,24 +55,40 @@ def whole(*aucs):
     ],
 )
 def test_the_advice_says_what_the_intervals_allow(aucs, error, said):
-    assert said in advise(made_up(aucs, error), "folder")[0]
+    assert said in advise(made_up(aucs, error))[0]
 
 
-def test_the_command_that_is_advised_is_one_that_training_takes(tmp_path):
-    found = dataclasses.replace(
-        made_up(whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9}), size=(301, 450)
-    )
-    fields = {"label_column": "grade of it", "group_column": "patient"}
-    said = advise(found, "folder", fields, (3000, 4500))
-    assert said[1] == (
-        "Full size here is 301x450; the photographs are larger (median 3000x4500): --size looks at "
+@pytest.mark.parametrize("verb", ["folder", "prepared"])
+def test_the_commands_that_are_advised_are_ones_that_programs_take(verb, tmp_path):
+    columns = {"label_column": "grade of it"}
+    commands = training_commands((301, 450), verb, "my images", columns)
+    programs = [shlex.split(command)[1:] for command in commands]
+    prepare = [
+        program[2:] for program in programs if program[:2] == ["-m", "stochconv_jax.prepare"]
+    ]
+    train = [program for program in programs if program[0] == "train.py"]
+    assert (len(prepare), len(train), len(programs)) == (verb == "folder", 2, 5 + len(prepare))
+    if prepare:
+        options = make_parser().parse_args(prepare[0])
+        assert (options.source, options.label_column) == ("my images", "grade of it")
+        # The probe looked at small images and at look-alikes.
+        assert (options.near_duplicate_distance, options.minimum_size) == (-1, (1, 1))
+    configs = [read_flags(each)[0] for each in train]
+    for config in configs:
+        assert (config.data.high_size, config.data.low_size) == ((300, 450), (74, 112))
+        assert config.data.directory == ("prepared/mine" if prepare else "my images")
+        assert config.data.augment.rotation == 0
+        assert config.data.augment.crop_area == config.data.augment.crop_aspect == (1, 1)
+        check_limits(config)
+    assert configs[0].model.branches == ("global", "stochastic")
+    assert configs[1].model.branches == ("global", "global")
+
+
+def test_larger_photographs_are_told():
+    found = made_up(whole(0.9, 0.8, 0.7) | {WITH_WINDOWS: 0.9})
+    assert (
+        "Full size here is 512x768; the photographs are larger (median 3000x4500): --size looks at "
         "more."
-    )
-    assert "EfficientNet-Lite0" in said[2]
-    command = said[2][said[2].index("--config=") : said[2].rindex(", and where")]
-    config, _ = read_flags(["train.py", *shlex.split(command), f"--workdir={tmp_path}"])
-    assert (config.data.high_size, config.data.low_size) == ((300, 450), (74, 112))
-    assert (config.data.label_column, config.data.group_column) == ("grade of it", "patient")
-    assert config.data.augment.rotation == 0
-    assert config.data.augment.crop_area == config.data.augment.crop_aspect == (1, 1)
-    check_limits(config)
+    ) in advise(found, (3000, 4500))
+    assert windows_are_advised(found)
+    assert not windows_are_advised(made_up(whole(0.9, 0.9, 0.9, 0.8) | {WITH_WINDOWS: 0.9}))

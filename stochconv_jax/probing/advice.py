@@ -1,8 +1,5 @@
 """What to do about it, in sentences that say no more than the intervals do."""
 
-import shlex
-from collections.abc import Mapping
-
 from stochconv_jax.probing.inputs import PARTS, SHRUNK_BY, WINDOWS, Input, shrunk_size
 from stochconv_jax.probing.measurement import FULL, Difference, Measurement
 
@@ -16,12 +13,7 @@ POOLED = 4
 WITH_WINDOWS = Input("both", PARTS, DRAWS)
 
 
-def advise(
-    found: Measurement,
-    data: str,
-    fields: Mapping[str, str] | None = None,
-    larger: tuple[int, int] | None = None,
-) -> list[str]:
+def advise(found: Measurement, larger: tuple[int, int] | None = None) -> list[str]:
     """Returns what to do, in a sentence, and then what it rests on, in a few.
 
     Windows are advised where the image shrunk by four is shown to gain by sixteen of them, and
@@ -31,8 +23,6 @@ def advise(
 
     Args:
       found: what was measured.
-      data: "folder" or "prepared", as configs call it.
-      fields: of a config's `data`, other than the defaults, for the command that is advised.
       larger: the photographs' median (height, width), where full size was chosen below it.
     """
     if not found.tells_anything():
@@ -42,11 +32,16 @@ def advise(
         ]
     gain = found.difference(WITH_WINDOWS, SMALL)
     size = [_full_size(found, larger)] if larger else []
-    if gain.low > 0:
-        first = [_try_windows(found, gain), *size, _command(found, data, fields or {})]
+    if windows_are_advised(found):
+        first = [*_try_windows(found, gain), *size]
     else:
         first = [_ordinary_will_do(found, sufficient(found), gain), *size]
     return [*first, *_evidence(found, gain)]
+
+
+def windows_are_advised(found: Measurement) -> bool:
+    """Returns whether the image shrunk by four is shown to gain by sixteen windows."""
+    return found.tells_anything() and found.difference(WITH_WINDOWS, SMALL).low > 0
 
 
 def sufficient(found: Measurement) -> Input:
@@ -83,7 +78,7 @@ def _ordinary_will_do(found: Measurement, enough: Input, gain: Difference) -> st
     )
 
 
-def _try_windows(found: Measurement, gain: Difference) -> str:
+def _try_windows(found: Measurement, gain: Difference) -> list[str]:
     start = (
         f"Windows at full detail bring {gain} of ROC AUC where the image is shrunk by {PARTS}: "
         "try a network with them"
@@ -92,18 +87,19 @@ def _try_windows(found: Measurement, gain: Difference) -> str:
     rival = next((each for each in smallest_first if not _better(found, WITH_WINDOWS, each)), None)
     if rival is None:
         lead = found.difference(WITH_WINDOWS, FULL)
-        return (
+        return [
             f"{start}; even over an ordinary network at full size, which sees as many pixels, they "
             f"have {lead}."
-        )
+        ]
     behind = found.difference(rival, WITH_WINDOWS)
     does = "better" if behind.low > 0 else "as well, as far as these images can tell"
-    return (
-        f"{start}, or an ordinary network on images of {_size_of(found, rival)}, which does {does} "
-        f"({behind}), and costs {_times(found, rival)} times as much as one on the image shrunk by "
-        f"{PARTS}, where {POOLED} pooled windows cost {1 + POOLED} times as much and "
-        f"{_times(found, WITH_WINDOWS)} times with all {DRAWS}."
-    )
+    return [
+        f"{start}, or an ordinary network on images of {_size_of(found, rival)}, which does "
+        f"{does}.",
+        f"That network is ahead by {behind} and costs {_times(found, rival)} times as much as one "
+        f"on the image shrunk by {PARTS}; beside that image {POOLED} pooled windows cost "
+        f"{1 + POOLED} times as much, all {DRAWS} {_times(found, WITH_WINDOWS)} times.",
+    ]
 
 
 def _evidence(found: Measurement, gain: Difference) -> list[str]:
@@ -127,29 +123,6 @@ def _full_size(found: Measurement, larger: tuple[int, int]) -> str:
         f"Full size here is {height}x{width}; the photographs are larger (median "
         f"{larger[0]}x{larger[1]}): --size looks at more."
     )
-
-
-def _command(found: Measurement, data: str, fields: Mapping[str, str]) -> str:
-    height, width = _even(found.size)
-    low_height, low_width = _even(shrunk_size(found.size, PARTS))
-    columns = "".join(f"--config.data.{name}={shlex.quote(fields[name])} " for name in fields)
-    return (
-        f"With windows, of EfficientNet-Lite0: python train.py --config=configs/finetune.py:{data} "
-        "--config.model.branches=\"('global','stochastic')\" --config.model.windows=1 "
-        f"--config.model.pooled_draws={POOLED} "
-        f'--config.data.high_size="({height},{width})" '
-        f'--config.data.low_size="({low_height},{low_width})" '
-        # Views that are resampled lose the detail that windows are there for.
-        "--config.data.augment.rotation=0 "
-        '--config.data.augment.crop_area="(1.0,1.0)" '
-        '--config.data.augment.crop_aspect="(1.0,1.0)" '
-        f"{columns}--config.eval.samples={DRAWS // POOLED}, and where the images and the run are."
-    )
-
-
-def _even(size: tuple[int, int]) -> tuple[int, int]:
-    """Returns (height, width) rounded down to even sides, 2 or more, as windows have them."""
-    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
 
 
 def _larger(whole: Input) -> list[Input]:

@@ -17,11 +17,12 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.json_numbers import without_nan
 from stochconv_jax.evaluation.page import as_png
 from stochconv_jax.models import load_pretrained
-from stochconv_jax.probing.advice import advise
+from stochconv_jax.probing.advice import advise, windows_are_advised
 from stochconv_jax.probing.images import FoundImages, folder_images, prepared_images
-from stochconv_jax.probing.measurement import measure
+from stochconv_jax.probing.measurement import Measurement, measure
 from stochconv_jax.probing.page import results_table, write_page
 from stochconv_jax.probing.plot import plot_probe
+from stochconv_jax.probing.recipe import training_commands
 from stochconv_jax.runs.compilation_cache import keep_compiled
 
 LISTED = 20
@@ -59,20 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             _tell_left_out(found)
             measurement = measure(found.dataset, network, output, options.seed)
-            advice = advise(measurement, options.verb, _fields(options), found.larger)
+            advice = advise(measurement, found.larger)
             rows = measurement.rows()
             picture = as_png(plot_probe(rows, measurement.size))
-            page = write_page(measurement, advice, picture, found.left_out, options.weights)
+            commands = _commands(measurement, options)
+            page = write_page(
+                measurement, advice, commands, picture, found.left_out, options.weights
+            )
             atomic_write(output / "probe.png", base64.b64decode(picture))
-            told = {
+            kept = {
                 "size": measurement.size,
                 "seed": options.seed,
                 "weights": options.weights,
                 "inputs": without_nan(rows),
             }
             atomic_write(output / "probe.html", page)
-            atomic_write(output / "probe.json", json.dumps(told, indent=2) + "\n")
-    print(results_table(measurement), *advice, output / "probe.html", sep="\n\n")
+            atomic_write(output / "probe.json", json.dumps(kept, indent=2) + "\n")
+    told = [*advice, *(["\n".join(commands)] if commands else [])]
+    print(results_table(measurement), *told, output / "probe.html", sep="\n\n")
 
 
 def _source(options: argparse.Namespace) -> FoundImages | list[Photograph]:
@@ -83,6 +88,12 @@ def _source(options: argparse.Namespace) -> FoundImages | list[Photograph]:
         return prepared_images(pathlib.Path(options.source), options.label_column)
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
+    if not options.group_column:
+        print(
+            "there is no --group-column, so that images of one patient or place may stand on both "
+            "sides of a fold, which flatters every figure",
+            file=sys.stderr,
+        )
     return read_folder(
         FolderTable(
             options.source,
@@ -94,13 +105,16 @@ def _source(options: argparse.Namespace) -> FoundImages | list[Photograph]:
     )
 
 
-def _fields(options: argparse.Namespace) -> dict[str, str]:
-    """Returns the fields of a config's `data` that options say, apart from their defaults."""
-    return {
+def _commands(measurement: Measurement, options: argparse.Namespace) -> list[str]:
+    """Returns the commands that train what is advised, if that is windows."""
+    if not windows_are_advised(measurement):
+        return []
+    columns = {
         name: getattr(options, name)
         for name, default in DEFAULTS.items()
         if getattr(options, name, default) != default
     }
+    return training_commands(measurement.size, options.verb, options.source, columns)
 
 
 def _tell_left_out(found: FoundImages) -> None:

@@ -22,6 +22,7 @@ def results_table(found: Measurement) -> str:
 def write_page(
     found: Measurement,
     advice: Sequence[str],
+    commands: Sequence[str],
     picture: str,
     left_out: Sequence[str],
     weights: str,
@@ -31,6 +32,7 @@ def write_page(
     Args:
       found: what was measured.
       advice: sentences, the most important one first.
+      commands: that train what is advised.
       picture: of the same, a PNG in base64.
       left_out: why some images are not among those looked at.
       weights: name or file of the network's weights.
@@ -43,6 +45,7 @@ def write_page(
         images=len(found.groups),
         groups=len(set(found.groups.tolist())),
         advice=advice,
+        commands=commands,
         picture=picture,
         header=HEADER,
         rows=_cells(found),

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if words[:1] == ["show"] and not {"-h", "--help"} & set(words):
             _show(words)
         else:
-            _prepare(_parser().parse_args(words))
+            _prepare(make_parser().parse_args(words))
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -156,7 +156,8 @@ def _show(words: list[str]) -> None:
     print(f"{path} shows {SHOWN} images as training sees them")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the verbs that prepare."""
     program = "python -m stochconv_jax.prepare"
     parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
