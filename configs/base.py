@@ -55,6 +55,7 @@ def _data(name: str) -> ConfigDict:
     data = ConfigDict()
     data.name = name  # synthetic_lesions, image_folder, prepared or table
     data.directory = ""  # where images lie or were prepared; table: where the table lies
+    data.origin = ""  # where to fetch them, told where data.directory is not there
     data.table = "labels.csv"  # image_folder, table: CSV, as given or within the directory
     data.image_column = "image"  # file names; the extension may be left out
     data.label_column = "target"  # classes; of prepared ISIC images also dx (8) or dx7 (7 classes)

@@ -22,6 +22,7 @@ from stochconv_jax.configs.studies import (
     quick,
     retinas,
 )
+from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.augment import transforms_from_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.eval import OPTIONS
@@ -76,6 +77,16 @@ def test_the_config_of_a_paper_is_locked_and_within_the_limits_from_anywhere(
     config = load_config(f"configs/papers/{name}.py")
     assert config.is_locked
     check_limits(config)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_papers_config_says_what_to_fetch(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = load_config(f"configs/papers/{name}.py").data
+    with pytest.raises(InputError) as said:
+        load_dataset(data)
+    assert str(said.value).endswith(f"; {data.origin}")
+    assert data.origin
 
 
 def test_songs_configs_differ_in_what_is_asked_for():

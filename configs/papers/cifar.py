@@ -38,6 +38,11 @@ def get_config(argument: str = "10") -> ConfigDict:
         )
     config = base.get_config("prepared")
     config.data.directory = f"prepared/cifar{classes}"
+    config.data.origin = (
+        f"fetch the binary version of CIFAR-{classes} from cs.toronto.edu/~kriz/cifar.html: python "
+        f"-m stochconv_jax.prepare cifar --source CIFAR --classes {classes} --size 224 --output "
+        f"prepared/cifar{classes}"
+    )
     config.data.high_size = (224, 224)
     config.data.low_size = (224, 224)
     augment = config.data.augment

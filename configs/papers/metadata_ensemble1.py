@@ -21,6 +21,10 @@ from stochconv_jax.configs import base
 def get_config(data: str = "folder") -> ConfigDict:
     """Returns the first ensemble on "folder", "prepared" or "isic", locked."""
     config = base.get_config(data)
+    config.data.origin = (
+        "fetch the training images and ISIC_2020_Training_GroundTruth_v2.csv from "
+        "challenge2020.isic-archive.com and name their directory"
+    )
     config.data.table = "ISIC_2020_Training_GroundTruth_v2.csv"
     config.data.image_column = "image_name"
     config.data.group_column = "patient_id"

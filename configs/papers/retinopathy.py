@@ -37,6 +37,10 @@ def get_config(augmentation: str = "plain") -> ConfigDict:
         )
     config = base.get_config("prepared")
     config.data.directory = "prepared/eyepacs"
+    config.data.origin = (
+        "its images are EyePACS', of Kaggle's competition diabetic-retinopathy-detection: python "
+        "-m stochconv_jax.prepare eyepacs --source EYEPACS --size 456 --output prepared/eyepacs"
+    )
     config.data.high_size = (456, 456)
     config.data.low_size = (456, 456)
     augment = config.data.augment

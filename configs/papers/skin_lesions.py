@@ -43,6 +43,11 @@ def get_config(argument: str = "resnet18_small") -> ConfigDict:
         )
     config = base.get_config("prepared")
     config.data.directory = "prepared/ham10000_64"
+    config.data.origin = (
+        "fetch HAM10000 from doi.org/10.7910/DVN/DBW86T: python -m stochconv_jax.prepare folder "
+        "--source HAM10000 --label-column dx --group-column lesion_id --size 64 --output "
+        "prepared/ham10000_64"
+    )
     config.data.high_size = config.data.low_size = (64, 64)
     config.data.equal_classes = True
     _augment(config.data.augment, plain="plain" in options)

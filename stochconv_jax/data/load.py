@@ -42,7 +42,13 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
     }
     if config.name not in loaders:
         raise InputError(f"data.name is {config.name!r}; use one of {', '.join(loaders)}")
-    dataset = _with_columns(loaders[config.name](config), config)
+    try:
+        dataset = loaders[config.name](config)
+    except InputError as error:
+        if config.origin and not (config.directory and pathlib.Path(config.directory).exists()):
+            raise InputError(f"{error}; {config.origin}") from error
+        raise
+    dataset = _with_columns(dataset, config)
     if config.oversample_before_split:
         dataset = oversample(dataset, config.oversample_before_split, _drawing(config))
     if config.retrain:

@@ -16,6 +16,7 @@ FREE_FIELDS = (
     "train.epochs",
     "train.patience",
     "data.directory",
+    "data.origin",
     "data.table",
     "data.image_column",
     "data.workers",
