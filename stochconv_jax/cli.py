@@ -12,6 +12,7 @@ VERBS = {
     "train": "train a network, or go on with its training",
     "eval": "judge a run on labelled images, with intervals and a report",
     "predict": "let a run classify images",
+    "explain": "show why a run says what it says of images",
     "study": "train and evaluate several models with several seeds",
     "compare": "compare the runs of models on one page",
 }

@@ -1,8 +1,10 @@
 """Opening the image files that people have."""
 
 import io
+import itertools
 import pathlib
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +19,28 @@ EXTENSIONS = {
     "BMP": (".bmp",),
     "WEBP": (".webp",),
 }
+_SUFFIXES = frozenset(itertools.chain.from_iterable(EXTENSIONS.values()))
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 # Grey of 16 bits; "I" has 32, of which some formats use 16.
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I")
+
+
+def find_images(named: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """Returns files as given, and those of directories that are called like images, in order.
+
+    Raises:
+      InputError: a directory holds none.
+    """
+    paths: list[pathlib.Path] = []
+    for path in named:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+            if not found:
+                raise InputError(f"{path} holds no image; name files or directories that do")
+            paths += found
+        else:
+            paths.append(path)
+    return list(dict.fromkeys(paths))
 
 
 class OpenedImage(NamedTuple):

@@ -103,8 +103,7 @@ class GlobalBranch(nnx.Module):
     ) -> BranchOutput:
         """Maps `image_low` [B, h, w, 3] onward."""
         x = self.stem_tail(self.conv(_given(batch, "image_low", name)), context.train)
-        outputs.offer(f"{name}/stem", x)
-        last_map = self.stages.map(x, context, name, outputs)
+        last_map = self.stages.map(outputs.offer(f"{name}/stem", x), context, name, outputs)
         return BranchOutput(self.stages.pool(last_map, context, name, outputs), last_map)
 
 
@@ -157,7 +156,7 @@ class StochasticBranch(nnx.Module):
         ]
         corners = jnp.concatenate(draws, axis=1)
         x = self.stem_tail(self.conv(images, corners, self.pooled_draws), context.train)
-        outputs.offer(f"{name}/stem", x)
+        x = outputs.offer(f"{name}/stem", x)
         each_draw = context.repeated(self.pooled_draws)
         last_map = self.stages.map(x, each_draw, name, outputs)
         features = self.stages.pool(last_map, each_draw, name, outputs)
@@ -202,8 +201,7 @@ class MetadataBranch(nnx.Module):
         """Maps `metadata` [B, M] to features [B, 256]."""
         x = self.dense(_given(batch, "metadata", name))
         x = jax.nn.relu(self.norm(x, use_running_average=not context.train))
-        outputs.offer(f"{name}/head", x)
-        return BranchOutput(x)
+        return BranchOutput(outputs.offer(f"{name}/head", x))
 
 
 def make_branch(

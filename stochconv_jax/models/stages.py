@@ -51,9 +51,7 @@ class Stages(nnx.Module):
         """Maps the last stage's map by the head, offered as NAME/head; itself without a head."""
         if not self.has_head:
             return x
-        x = self.head(x, context.train)
-        outputs.offer(f"{name}/head", x)
-        return x
+        return outputs.offer(f"{name}/head", self.head(x, context.train))
 
     def map(self, x: jax.Array, context: Context, name: str, outputs: StageOutputs) -> jax.Array:
         """Returns the last stage's map, before the head pools it, if there is one."""
@@ -66,7 +64,7 @@ class Stages(nnx.Module):
             for block in self.blocks(number):
                 x = call(block, x, None if draws is None else draws[:, place])
                 place += 1
-            outputs.offer(f"{name}/stage{number}", x)
+            x = outputs.offer(f"{name}/stage{number}", x)
         return x
 
 

@@ -201,6 +201,7 @@ class TwoBranchNetwork(nnx.Module):
         context: Context,
         given: Mapping[str, BranchOutput] | None = None,
         stages: Collection[str] = (),
+        replaced: Mapping[str, jax.Array] | None = None,
     ) -> Outputs:
         """Passes a batch through the network: training, every draw and explanations alike.
 
@@ -209,11 +210,12 @@ class TwoBranchNetwork(nnx.Module):
           context: of the pass.
           given: what branches bring to the join, by name, where that is known already.
           stages: names of outputs to return as well; see `StageOutputs`.
+          replaced: what goes on in place of outputs of stages, by their names.
 
         Raises:
           ValueError: what a branch looks at is missing, or there is no such stage.
         """
-        outputs = StageOutputs(stages)
+        outputs = StageOutputs(stages, replaced)
         found = dict(given or {})
         for name in sorted(self.branch_names, key=lambda name: self.branches[name].draws):
             if name not in found:

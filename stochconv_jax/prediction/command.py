@@ -1,7 +1,6 @@
 """The command line of `python -m stochconv_jax.predict`."""
 
 import argparse
-import itertools
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from tqdm import tqdm
 
 from stochconv_jax.atomic_write import atomic_write, write_table
 from stochconv_jax.command_line import mistakes_in_a_sentence
-from stochconv_jax.data.image_file import EXTENSIONS
+from stochconv_jax.data.image_file import find_images
 from stochconv_jax.errors import InputError
 from stochconv_jax.prediction.page import PredictionPage
 from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor, load_run
@@ -21,7 +20,6 @@ DESCRIPTION = (
     "Says of photographs which class they show: a CSV with a row for each file, and a page with "
     "thumbnails beside it."
 )
-SUFFIXES = frozenset(itertools.chain.from_iterable(EXTENSIONS.values()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -93,7 +91,7 @@ def _images(
         if not options.images:
             raise InputError("no image is named; name files or directories of them")
         named = [pathlib.Path(name) for name in options.images]
-        files = _files(named)
+        files = find_images(named)
         return files, None if table is None else rows_of(table, files, named)
     if options.images:
         raise InputError(
@@ -101,20 +99,6 @@ def _images(
             "of --table are predicted"
         )
     return [*(table or ())], None if table is None else [*table.values()]
-
-
-def _files(named: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    """The files as given, and those of directories that are called like images, in order."""
-    paths: list[pathlib.Path] = []
-    for path in named:
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            if not found:
-                raise InputError(f"{path} holds no image; name files or directories that do")
-            paths += found
-        else:
-            paths.append(path)
-    return list(dict.fromkeys(paths))
 
 
 def _predict(

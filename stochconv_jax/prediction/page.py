@@ -26,6 +26,7 @@ class PredictionPage:
         if found.problem:
             self.failed.append(found)
         elif len(self.shown) < MOST:
+            jpeg = found.photograph.jpeg if found.photograph else b""
             bars = zip(self.predictor.classes, found.probabilities.tolist(), strict=True)
             self.shown.append(
                 {
@@ -33,7 +34,7 @@ class PredictionPage:
                     "decision": found.decision,
                     "spread": found.spread,
                     "bars": list(bars),
-                    "picture": thumbnail(found.jpeg, THUMBNAIL) if found.jpeg else "",
+                    "picture": thumbnail(jpeg, THUMBNAIL) if jpeg else "",
                 }
             )
 

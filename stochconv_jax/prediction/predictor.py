@@ -37,7 +37,7 @@ class PhotographPrediction(NamedTuple):
       spread: standard deviation over the draws of the probability that decides.
       decision: name of a class.
       problem: why there is no prediction, or "".
-      jpeg: the photograph as the network was given it.
+      photograph: as the network was given it; None where it could not be.
     """
 
     name: str
@@ -46,7 +46,7 @@ class PhotographPrediction(NamedTuple):
     spread: float
     decision: str
     problem: str = ""
-    jpeg: bytes = b""
+    photograph: FramedPhotograph | None = None
 
 
 class Predictions(NamedTuple):
@@ -165,7 +165,7 @@ class Predictor:
             mean,
             float(draws[:, shown].std()),
             self.classes[decision],
-            jpeg=photograph.jpeg,
+            photograph=photograph,
         )
 
 

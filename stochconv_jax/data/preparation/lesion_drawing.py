@@ -54,6 +54,11 @@ def draw_lesion(rng: np.random.Generator, size: int, malignant: bool) -> ByteArr
     return _with_hairs(rng, np.asarray(image, np.uint8))
 
 
+def lesion_mask(rng: np.random.Generator, size: int, malignant: bool) -> npt.NDArray[np.bool_]:
+    """Returns where `draw_lesion` of the same arguments has drawn the lesion: bool [size, size]."""
+    return _enlarge(_lesion_opacity(rng, malignant), size) > 0.5
+
+
 def _lesion_opacity(rng: np.random.Generator, malignant: bool) -> FloatArray:
     """Pigment opacity on the grid: 1 inside the lesion, 0 outside, with a soft edge."""
     radius = 0.5 * rng.uniform(0.35, 0.80)

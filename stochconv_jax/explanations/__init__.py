@@ -1,0 +1,1 @@
+"""Why a network says what it says: maps of an image, and how far each can be trusted."""
