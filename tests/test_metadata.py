@@ -95,7 +95,10 @@ def test_the_longest_name_that_the_table_has_decides():
     searched = [pathlib.Path("photos/a"), pathlib.Path("photos")]
     found = [row and row["age"] for row in rows_of(table, paths, searched)]
     assert found == ["photos/1.png", "a/1", "2", "3.5"]
-    assert rows_of(table, [pathlib.Path("photos/b/4.png")], searched) == [None]
+    other = pathlib.Path("photos/b/4.png")
+    assert rows_of(table, [paths[0], other], searched)[1] is None
+    with pytest.raises(InputError, match=r"names photos/1.png, and photos/b/4.png was looked for"):
+        rows_of(table, [other], searched)
 
 
 def test_images_that_a_backbone_learns_from_need_their_columns_in_the_manifest(prepared):

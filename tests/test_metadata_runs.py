@@ -147,7 +147,7 @@ def test_a_photograph_without_a_row_is_not_predicted(joined, folder, tmp_path, c
     assert second["problem"] == "the table has no row of it"
     with pytest.raises(SystemExit):
         predict([str(a) for a in (joined, folder / "1.png", "--table", table, "--output", output)])
-    assert "none of the 1 files could be used" in capsys.readouterr().err
+    assert "no file has a row of the table, which names 0, and " in capsys.readouterr().err
 
 
 def test_photographs_of_one_name_have_the_rows_of_their_own_paths(joined, folder, tmp_path, capsys):

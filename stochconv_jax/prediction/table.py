@@ -89,7 +89,7 @@ def rows_of(
       searched: directories in which files were looked for.
 
     Raises:
-      InputError: two files have one row.
+      InputError: two files have one row, or no file has one.
     """
     owners: dict[str, pathlib.Path] = {}
     rows: list[Row | None] = []
@@ -105,6 +105,11 @@ def rows_of(
                 "its path"
             )
         rows.append(table[name])
+    if not owners:
+        raise InputError(
+            f"no file has a row of the table, which names {next(iter(table))}, and {paths[0]} was "
+            "looked for; name the directory in which files are called as the table calls them"
+        )
     return rows
 
 
