@@ -98,7 +98,7 @@ def measured(prepared, tmp_path_factory):
 
 def _command(workdir, prepared, **fields):
     fields = {"model.backbone": "toy", "model.pixels": "dataset", "train.epochs": "1"} | fields
-    return command("quickstart.py:base", workdir, prepared, **(SMALL | fields))
+    return command("configs/quickstart.py:base", workdir, prepared, **(SMALL | fields))
 
 
 def _model(directory):

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source = _source(options)
         keep_compiled(output / ".compiled")
         network = load_pretrained(options.weights)
+        _tell_of_groups(options)
         with reserved(output):
             found = (
                 source
@@ -88,12 +89,6 @@ def _source(options: argparse.Namespace) -> FoundImages | list[Photograph]:
         return prepared_images(pathlib.Path(options.source), options.label_column)
     if options.processes < 1:
         raise InputError(f"--processes is {options.processes}; use 1 or more")
-    if not options.group_column:
-        print(
-            "there is no --group-column, so that images of one patient or place may stand on both "
-            "sides of a fold, which flatters every figure",
-            file=sys.stderr,
-        )
     return read_folder(
         FolderTable(
             options.source,
@@ -115,6 +110,15 @@ def _commands(measurement: Measurement, options: argparse.Namespace) -> list[str
         if getattr(options, name, default) != default
     }
     return training_commands(measurement.size, options.verb, options.source, columns)
+
+
+def _tell_of_groups(options: argparse.Namespace) -> None:
+    if options.verb == "folder" and not options.group_column:
+        print(
+            "there is no --group-column, so that images of one patient or place may stand on both "
+            "sides of a fold, which flatters every figure",
+            file=sys.stderr,
+        )
 
 
 def _tell_left_out(found: FoundImages) -> None:
