@@ -98,7 +98,7 @@ def _try_windows(found: Measurement, gain: Difference) -> list[str]:
         f"{does}.",
         f"That network is ahead by {behind} and costs {_times(found, rival)} times as much as one "
         f"on the image shrunk by {PARTS}; beside that image {POOLED} pooled windows cost "
-        f"{1 + POOLED} times as much, all {DRAWS} {_times(found, WITH_WINDOWS)} times.",
+        f"{1 + POOLED} times as much, and all {DRAWS} cost {_times(found, WITH_WINDOWS)} times.",
     ]
 
 

@@ -64,7 +64,13 @@ def training_commands(
 
 
 def _command(program: str, *arguments: str) -> str:
-    return " ".join([f"python {program}", *map(shlex.quote, arguments)])
+    return " ".join([f"python {program}", *map(_quoted, arguments)])
+
+
+def _quoted(argument: str) -> str:
+    # As people write them; what a shell reads within double quotes is left to shlex.
+    simple = "'" in argument and not set(argument) & set('"$`\\!')
+    return f'"{argument}"' if simple else shlex.quote(argument)
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:
