@@ -50,6 +50,22 @@ def run(
         function(command.config, command.workdir, **command.options)
 
 
+def output_file(name: str, suffix: str, kind: str) -> pathlib.Path:
+    """Returns the path of a file that is to be written, as --output names it.
+
+    Raises:
+      InputError: it does not end in `suffix`, as `kind` ("a CSV") does, or lies in no directory.
+    """
+    output = pathlib.Path(name)
+    if output.is_dir() or output.suffix.lower() != suffix:
+        raise InputError(
+            f"--output {name} is not the name of {kind}; name one such as {name}{suffix}"
+        )
+    if not output.parent.is_dir():
+        raise InputError(f"--output {name} lies in no directory; make {output.parent} first")
+    return output
+
+
 @contextlib.contextmanager
 def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
     """Ends the program with one sentence and exit code 2 for a user's mistake or a failing disk.

@@ -1,5 +1,7 @@
 """From photographs to maps, as a user explains them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from support import command, noise_image
@@ -107,3 +109,8 @@ def test_a_network_is_asked_only_for_what_its_branches_can_tell(prepared, tmp_pa
     assert Explainer.of_run(network).methods == tuple(METHODS)[:-1]
     with pytest.raises(InputError, match="no stochastic branch, so that window_map cannot be had"):
         Explainer.of_run(network, ["window_map"])
+    config = run.config.copy_and_resolve_references().unlock()
+    config.model.branches = ("metadata",)
+    table = TrainedNetwork(dataclasses.replace(run, config=config.lock()), (), 0, 0)
+    with pytest.raises(InputError, match="reads no pixels to explain by"):
+        Explainer.of_run(table)

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stochconv_jax.atomic_write import atomic_write
-from stochconv_jax.command_line import mistakes_in_a_sentence
+from stochconv_jax.command_line import mistakes_in_a_sentence, output_file
 from stochconv_jax.data.image_file import find_images
 from stochconv_jax.errors import InputError
 from stochconv_jax.explanations.explainer import Explainer
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and writes the page and the maps."""
     options = _parser().parse_args(arguments)
     with mistakes_in_a_sentence("; nothing was written"):
-        output = _output(options.output)
+        output = output_file(options.output, ".html", "a page")
         if options.draws < 0:
             raise InputError(f"--draws is {options.draws}; it must be 1 or more")
         predictor = load_run(options.run, checkpoint=options.checkpoint, draws=options.draws)
@@ -80,15 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--draws", type=int, default=0, help="of windows; default: the run's")
     return parser
-
-
-def _output(name: str) -> pathlib.Path:
-    output = pathlib.Path(name)
-    if output.is_dir() or output.suffix.lower() != ".html":
-        raise InputError(f"--output {name} is not the name of a page; name one such as {name}.html")
-    if not output.parent.is_dir():
-        raise InputError(f"--output {name} lies in no directory; make {output.parent} first")
-    return output
 
 
 def _target(name: str, predictor: Predictor) -> int | None:

@@ -46,6 +46,10 @@ class Explainer:
           InputError: a method is unknown, or asks for a branch that the network has not.
         """
         possible = possible_methods(network.run)
+        if not possible:
+            raise InputError(
+                f"the network of {network.run.directory} reads no pixels to explain by"
+            )
         for method in methods:
             if method not in METHODS:
                 raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
@@ -53,7 +57,7 @@ class Explainer:
                 branch = "stochastic" if method == WINDOW_MAP else "global"
                 raise InputError(
                     f"the network of {network.run.directory} has no {branch} branch, so that "
-                    f"{method} cannot be had; use {' or '.join(possible) or 'a network of images'}"
+                    f"{method} cannot be had; use {' or '.join(possible)}"
                 )
         return cls(network, tuple(methods) or possible)
 

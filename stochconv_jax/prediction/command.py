@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from stochconv_jax.atomic_write import atomic_write, write_table
-from stochconv_jax.command_line import mistakes_in_a_sentence
+from stochconv_jax.command_line import mistakes_in_a_sentence, output_file
 from stochconv_jax.data.image_file import find_images
 from stochconv_jax.errors import InputError
 from stochconv_jax.prediction.page import PredictionPage
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and writes the table and the page."""
     options = _parser().parse_args(arguments)
     with mistakes_in_a_sentence("; nothing was written"):
-        output = _output(options.output)
+        output = output_file(options.output, ".csv", "a CSV")
         for name in ("draws", "batch_size"):
             if getattr(options, name) < 0:
                 flag = f"--{name.replace('_', '-')}"
@@ -68,15 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         "--batch-size", type=int, default=0, help="images at a time; changes no result"
     )
     return parser
-
-
-def _output(name: str) -> pathlib.Path:
-    output = pathlib.Path(name)
-    if output.is_dir() or output.suffix.lower() != ".csv":
-        raise InputError(f"--output {name} is not the name of a CSV; name one such as {name}.csv")
-    if not output.parent.is_dir():
-        raise InputError(f"--output {name} lies in no directory; make {output.parent} first")
-    return output
 
 
 def _images(
