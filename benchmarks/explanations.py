@@ -20,10 +20,9 @@ from flax import nnx
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
+from benchmarks.shuffled_lesions import drawn_mask
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.data.preparation.lesion_drawing import lesion_mask
-from stochconv_jax.data.preparation.synthetic_lesions import CLASSES
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import Estimate, group_numbers
 from stochconv_jax.explanations.explainer import ROWS, Explainer
@@ -115,9 +114,7 @@ def _mask(dataset: ImageDataset, place: int, directory: pathlib.Path | None) -> 
     example = dataset.examples[place]
     size = cv2.imdecode(np.frombuffer(dataset.records[place]["image"], np.uint8), 1).shape[:2]
     if directory is None:
-        number = int(example.id.rpartition("_")[2])
-        rng = np.random.default_rng((0, number))
-        return lesion_mask(rng, size[0], example.label == CLASSES[1])
+        return drawn_mask(example, size[0])
     path = directory / f"{pathlib.Path(example.id).stem}.png"
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None:

@@ -46,6 +46,11 @@ def test_official_parts_train_and_test_and_validation_is_drawn(tmp_path, classes
     arguments = ["cifar", "--source", str(tmp_path), "--classes", str(classes)]
     arguments += ["--output", str(output), "--processes", "1", "--validation-fraction", "0.25"]
     command.main(arguments)
+    whole = 10_000 if classes == 10 else 50_000
+    assert (
+        f"{directory / LAYOUTS[classes].train[0]} is a part: 12 of {whole} images"
+        in capsys.readouterr().out
+    )
     rows = read_manifest(output / "manifest.csv")
     train = 12 * len(LAYOUTS[classes].train)
     splits = [row.split for row in rows]

@@ -227,6 +227,11 @@ BAD_FOLDERS = {
     "missing column": ("image,dx\n0.png,a\n", {}, "no column 'target'"),
     "absent images": ("image,target\n8.png,a\n9.png,b\n", {}, "can be used: no such file"),
     "one class": ("image,target\n0.png,a\n1.png,a\n", {}, "one class only (a)"),
+    "look-alikes": (
+        "image,target\n0.png,a\n0.png,b\n1.png,a\n",
+        {},
+        "2 of 3 images look like one of another class",
+    ),
     "unreadable image": (None, {"data.table": "bad.csv"}, "one class only (a)"),
     "crossing group": (
         None,

@@ -18,7 +18,7 @@ from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
 from stochconv_jax.data.preparation.preparation import NEAR, make_plan, reserved, write_prepared
-from stochconv_jax.data.preparation.summary import describe_dropped
+from stochconv_jax.data.preparation.summary import contradicted, describe_dropped
 from stochconv_jax.data.preparation.synthetic_lesions import (
     CLASSES,
     SyntheticLesions,
@@ -136,7 +136,8 @@ def prepare_folder(
       Where they are, a directory within `prepared_directory`.
 
     Raises:
-      InputError: the directory, the table or a column is not usable, or no image is.
+      InputError: the directory, the table or a column is not usable, no image is, or most look like
+        one of another class.
     """
     size = framing.size
     output = pathlib.Path(prepared_directory) / f"folder_{_digest(folder, framing)}"
@@ -144,6 +145,14 @@ def prepare_folder(
     photographs = read_folder(folder)
     with reserved(output):
         plan = make_plan(photographs, framing, None, NEAR, processes, output)
+        lost = contradicted(plan.rows)
+        if 2 * lost > len(plan.rows):
+            raise InputError(
+                f"{lost} of {len(plan.rows)} images look like one of another class and would be "
+                "left out; where that is how your classes are, prepare them by python -m "
+                "stochconv_jax.prepare folder --near-duplicate-distance -1, and train on "
+                "data.name=prepared"
+            )
         dropped = describe_dropped(plan.rows)
         if dropped:
             print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)

@@ -27,6 +27,7 @@ class _Layout:
     test: str
     label_bytes: int
     names: str
+    records: dict[str, int]  # in each file of a part
 
 
 LAYOUTS = {
@@ -36,8 +37,16 @@ LAYOUTS = {
         "test_batch.bin",
         1,
         "batches.meta.txt",
+        {"train": 10_000, "test": 10_000},
     ),
-    100: _Layout("cifar-100-binary", ("train.bin",), "test.bin", 2, "fine_label_names.txt"),
+    100: _Layout(
+        "cifar-100-binary",
+        ("train.bin",),
+        "test.bin",
+        2,
+        "fine_label_names.txt",
+        {"train": 50_000, "test": 10_000},
+    ),
 }
 
 
@@ -93,6 +102,8 @@ def read_cifar(source: pathlib.Path, classes: int) -> CifarImages:
     pixels, targets, part_of = [], [], []
     for file, part in parts.items():
         labels, images = _read_records(root / file, layout.label_bytes)
+        if len(labels) < layout.records[part]:
+            print(f"{root / file} is a part: {len(labels)} of {layout.records[part]} images")
         if labels.max() >= classes:
             raise InputError(
                 f"{root / file} has the label {labels.max()}; it is not of CIFAR-{classes}"

@@ -15,6 +15,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.markdown_table import markdown_table
 
 LISTED = 20
+_CONTRADICTION = "this picture the targets"
 _KINDS = {
     "the same image as": "the same name as another",
     "the same bytes as": "the same bytes as another",
@@ -59,6 +60,11 @@ def describe_dropped(rows: Sequence[ManifestRow]) -> str:
         f"{len(found)} ({reason}): {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}"
         for reason, found in names.items()
     )
+
+
+def contradicted(rows: Sequence[ManifestRow]) -> int:
+    """Returns how many rows were left out because their picture has rows of several classes."""
+    return sum(row.kept == "no" and _CONTRADICTION in row.reason for row in rows)
 
 
 def _kind(reason: str) -> str:
@@ -142,7 +148,7 @@ def _contradictions(rows: Sequence[ManifestRow]) -> str:
     notes = [
         f"{row.id}: {row.reason}"
         for row in rows
-        if "taken" in row.reason or "this picture the targets" in row.reason
+        if "taken" in row.reason or _CONTRADICTION in row.reason
     ]
     return _list("Contradicting targets:", notes)
 
