@@ -21,6 +21,10 @@ With `:images` after the file: what they add to images, EfficientNet-Lite0 from 
         --workdir=runs/metadata_images
     python -m stochconv_jax.compare runs/metadata_images/* --reference image \
         --output=runs/metadata_images/comparison
+
+With `:ensemble`, on the same images, the thesis's first ensemble, `papers/metadata_ensemble1.py`,
+and its image's branch alone, both from scratch: images of 144x144, crops of 117x117, where the
+thesis has 512 and 416.
 """
 
 from ml_collections import ConfigDict
@@ -36,10 +40,11 @@ CLASS_WEIGHTS = (1.0, 55.7)
 
 
 def get_config(part: str = "table") -> ConfigDict:
-    """Returns the study of a table alone, "table", or beside images, "images", locked."""
-    if part not in ("table", "images"):
-        raise InputError(f"the study has no part {part!r}; write table or images")
-    return _table() if part == "table" else _images()
+    """Returns the study of "table", "images" or "ensemble", locked."""
+    parts = {"table": _table, "images": _images, "ensemble": _ensemble}
+    if part not in parts:
+        raise InputError(f"the study has no part {part!r}; write {', '.join(parts)}")
+    return parts[part]()
 
 
 def _table() -> ConfigDict:
@@ -81,5 +86,22 @@ def _images() -> ConfigDict:
         "image": {},
         "metadata": {"model": {"branches": ("metadata",), "weights": ""}},
         "image_and_metadata": {"model": {"branches": BOTH}},
+    }
+    return make_study(config, models, seeds=(0, 1, 2), folds=5)
+
+
+def _ensemble() -> ConfigDict:
+    config = metadata_ensemble1.get_config("prepared")
+    config.data.directory = "prepared/isic2020"
+    config.data.high_size = (144, 144)
+    config.data.crop_size = config.data.low_size = (117, 117)
+    config.train.epochs = 10
+    config.train.steps_per_epoch = 32  # about two passes over four fifths of 340 images
+    config.train.patience = 0  # what validates is what judges
+    config.eval.checkpoint = "latest"
+    config.eval.resamples = 100
+    models: dict[str, dict] = {
+        "ensemble1": {},
+        "ensemble1_image": {"model": {"branches": ("global",)}},
     }
     return make_study(config, models, seeds=(0, 1, 2), folds=5)
