@@ -27,7 +27,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import Estimate, group_numbers
 from stochconv_jax.explanations.explainer import ROWS, Explainer
 from stochconv_jax.explanations.faithfulness import CELLS, FaithfulnessCurves, faithfulness_curves
-from stochconv_jax.explanations.picture import TITLES
+from stochconv_jax.explanations.picture import TITLES, blocks
 from stochconv_jax.inference.photographs import FramedPhotograph, photograph_batches
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.inference.trained_network import TrainedNetwork
@@ -43,8 +43,9 @@ FIGURES = {
     "insertion": "score as it is shown",
     "untrained": "correlation with an untrained network's",
 }
-# Neither a map nor the network says these; what a method has to beat.
-CHANCE = "chance"
+# What a method has to beat, though neither asks the network: noise, and the nearer to the middle,
+# where lesions and windows are oftener, the better.
+CHANCE, MIDDLE = "chance", "the middle"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,6 +87,9 @@ def judge(
     untrained = _maps(_untrained(network), photographs, targets)
     rng = np.random.default_rng(0)
     relevance[CHANCE] = rng.uniform(size=(len(places), CELLS, CELLS))
+    offsets = np.abs(np.arange(CELLS) - (CELLS - 1) / 2)
+    nearness = 1 - np.hypot(*np.meshgrid(offsets, offsets)) / CELLS
+    relevance[MIDDLE] = np.broadcast_to(nearness, relevance[CHANCE].shape)
     found = {}
     for name, maps in relevance.items():
         curves = _curves(network, photographs, targets, maps)
@@ -128,8 +132,13 @@ def _maps(
     explainer = Explainer.of_run(network)
     found = explainer.explain(photographs, targets.tolist())
     bar = tqdm(found, "explaining", len(photographs), unit="image", leave=False)
-    rows = [{name: maps["map"] for name, maps in each.items()} for each in bar]
+    rows = [{name: as_shown(maps) for name, maps in each.items()} for each in bar]
     return {name: np.stack([row[name] for row in rows]) for name in explainer.methods}
+
+
+def as_shown(maps: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns a map as a page draws it: that of windows by how often they saw a place."""
+    return blocks(maps["map"], maps["coverage"])[0] if "coverage" in maps else maps["map"]
 
 
 def _untrained(network: TrainedNetwork) -> TrainedNetwork:

@@ -34,10 +34,10 @@ def draw_maps(image: np.ndarray, maps: Mapping[str, Mapping[str, np.ndarray]]) -
     for name, each in maps.items():
         if "coverage" in each:
             shown, seen = blocks(each["map"], each["coverage"])
-            _draw_map(next(axes), image, np.where(seen > 0, shown, np.nan), TITLES[name])
+            draw_map(next(axes), image, np.where(seen > 0, shown, np.nan), TITLES[name])
             _draw_coverage(next(axes), image, each["coverage"])
         else:
-            _draw_map(next(axes), image, each["map"], TITLES[name])
+            draw_map(next(axes), image, each["map"], TITLES[name])
     return figure
 
 
@@ -58,7 +58,8 @@ def _draw_photograph(axes: Axes, image: np.ndarray, title: str) -> None:
     axes.set_axis_off()
 
 
-def _draw_map(axes: Axes, image: np.ndarray, values: np.ndarray, title: str) -> None:
+def draw_map(axes: Axes, image: np.ndarray, values: np.ndarray, title: str) -> None:
+    """Draws a map [rows, columns], NaN where nothing was seen, over the image in grey."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     extent = (0, image.shape[1], image.shape[0], 0)
     axes.imshow(grey, cmap="gray", vmin=-80, vmax=335)

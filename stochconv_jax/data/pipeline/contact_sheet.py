@@ -4,12 +4,12 @@ import pathlib
 
 import matplotlib.figure
 
-from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.data.pipeline.batches import Pipeline, decode
 from stochconv_jax.ops import images_from_planes
 
 
 def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) -> None:
-    """Draws augmented training images, each large one beside the small one made from it.
+    """Draws training images: as they are, augmented, and the small one made from the augmented.
 
     Args:
       path: PNG to write.
@@ -22,15 +22,19 @@ def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) ->
     """
     batch = next(pipeline.training_batches(count, seed, first_step=0))
     large = images_from_planes(batch["image_high"])
-    figure = matplotlib.figure.Figure(figsize=(2.4 * count, 5.4), layout="constrained")
-    axes = figure.subplots(2, count, squeeze=False)
+    height, width = large.shape[1:3]
+    size = (2.4 * count, 3 * (2.2 * height / width + 0.4))
+    figure = matplotlib.figure.Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(3, count, squeeze=False)
     for column in range(count):
-        example = pipeline.dataset.examples[batch["index"][column]]
-        axes[0, column].imshow(large[column])
-        axes[1, column].imshow(batch["image_low"][column])
+        place = batch["index"][column]
+        example = pipeline.dataset.examples[place]
+        axes[0, column].imshow(decode(pipeline.dataset.records[place]["image"]))
+        axes[1, column].imshow(large[column])
+        axes[2, column].imshow(batch["image_low"][column])
         axes[0, column].set_title(f"{example.id}\nclass {example.label}", fontsize=8)
     for axis in axes.flat:
         axis.tick_params(labelsize=6)
-    axes[0, 0].set_ylabel("large image, pixels")
-    axes[1, 0].set_ylabel("small image, pixels")
+    for axis, shown in zip(axes[:, 0], ("as it is", "augmented", "small"), strict=True):
+        axis.set_ylabel(f"{shown}, pixels")
     figure.savefig(path, dpi=150)

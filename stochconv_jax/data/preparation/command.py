@@ -153,7 +153,7 @@ def _show(words: list[str]) -> None:
         raise InputError(f"data.name is {config.data.name!r}, which has no images to show")
     pipeline = Pipeline.from_config(dataset, config.data, high=True)
     save_pairs(path, pipeline, config.seed, SHOWN)
-    print(f"{path} shows {SHOWN} images as training sees them")
+    print(f"{path} shows {SHOWN} images as they are and as training sees them")
 
 
 def make_parser() -> argparse.ArgumentParser:
