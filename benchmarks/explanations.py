@@ -94,7 +94,7 @@ def judge(
     for name, maps in relevance.items():
         curves = _curves(network, photographs, targets, maps)
         found[name] = {
-            **_on_the_lesion(maps, masks),
+            **on_the_lesion(maps, masks),
             "deletion": np.concatenate([each.deletion_mean for each in curves])[: len(places)],
             "insertion": np.concatenate([each.insertion_mean for each in curves])[: len(places)],
         }
@@ -151,19 +151,32 @@ def _untrained(network: TrainedNetwork) -> TrainedNetwork:
     return TrainedNetwork(run, (nnx.state(model, nnx.Param), network.state[1]), 0, 0)
 
 
-def _on_the_lesion(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
+def on_the_lesion(maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns whether each map's highest place is on the mask, and its positive part's share there.
+
+    Args:
+      maps: [N, rows, columns] of any size.
+      masks: bool [N, H, W].
+    """
     pointing, inside = [], []
     for values, mask in zip(maps, masks, strict=True):
-        size = mask.shape[::-1]
-        whole = cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        if min(values.shape) < min(mask.shape):
-            whole = cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-        # Single cells are noise: a place is as large as what is hidden at once.
-        smooth = cv2.blur(whole, tuple(side // CELLS for side in size))
-        pointing.append(mask[np.unravel_index(smooth.argmax(), mask.shape)])
-        positive = np.maximum(whole, 0)
+        positive = np.maximum(_resized(values, mask.shape), 0)
         inside.append(positive[mask].sum() / max(positive.sum(), 1e-12))
+        # Single pixels are noise: a place is as large as what is hidden at once.
+        places = _resized(values, tuple(np.minimum(values.shape, CELLS)))
+        highest = np.unravel_index(places.argmax(), places.shape)
+        middle = [
+            int((cell + 0.5) * side / cells)
+            for cell, side, cells in zip(highest, mask.shape, places.shape, strict=True)
+        ]
+        pointing.append(mask[tuple(middle)])
     return {"pointing": np.array(pointing, float), "inside": np.array(inside, float)}
+
+
+def _resized(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    larger = values.shape[0] < shape[0]
+    how = cv2.INTER_LINEAR if larger else cv2.INTER_AREA
+    return cv2.resize(values.astype(np.float32), shape[::-1], interpolation=how)
 
 
 def _curves(

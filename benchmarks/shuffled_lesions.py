@@ -44,7 +44,7 @@ def write_shuffled(dataset: ImageDataset, output: pathlib.Path) -> None:
         (output / "images" / name).write_bytes(dataset.records[place]["image"])
         mask = drawn_mask(example, dataset.framing.size[0]).astype(np.uint8) * 255
         cv2.imwrite(str(output / "masks" / f"{example.id}.png"), mask)
-        rows.append((name, labels[place], str(dataset.splits[place])))
+        rows.append((f"images/{name}", labels[place], str(dataset.splits[place])))
     write_table(output / "labels.csv", ("image", "label", "split"), rows)
 
 

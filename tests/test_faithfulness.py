@@ -6,6 +6,7 @@ import numpy as np
 from flax import nnx
 from toy_family import Toy
 
+from benchmarks.explanations import on_the_lesion
 from stochconv_jax.explanations.faithfulness import faithfulness_curves
 from stochconv_jax.explanations.maps import integrated_gradients_map
 from stochconv_jax.explanations.views import class_scores, hide
@@ -59,3 +60,23 @@ def test_curves_begin_and_end_at_the_image_and_at_nothing_and_tell_maps_apart():
         np.testing.assert_allclose(curve[:, -1], last, atol=1e-5)
     assert right.deletion_mean.mean() < wrong.deletion_mean.mean()
     assert right.insertion_mean.mean() > wrong.insertion_mean.mean()
+
+
+def test_noise_points_at_the_lesion_as_often_as_its_share_of_the_image():
+    maps = np.random.default_rng(0).uniform(size=(2000, 56, 84))
+    masks = np.zeros((2000, 112, 168), bool)
+    masks[:, :28, 42:] = True
+    found = on_the_lesion(maps, masks)
+    share = masks[0].mean()
+    assert abs(found["pointing"].mean() - share) < 0.03
+    assert abs(found["inside"].mean() - share) < 0.01
+
+
+def test_the_highest_place_of_a_coarse_map_is_the_middle_of_its_cell():
+    maps = -np.ones((1, 4, 4))
+    maps[0, 1, 2] = 1
+    mask = np.zeros((1, 64, 64), bool)
+    mask[0, 16:32, 32:48] = True
+    found = on_the_lesion(maps, mask)
+    assert found["pointing"] == 1
+    assert found["inside"] > 0.75
