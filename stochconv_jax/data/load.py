@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 
 from ml_collections import ConfigDict
@@ -14,16 +13,17 @@ from stochconv_jax.data.dataset.oversampling import describe_leak, oversample
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
 from stochconv_jax.data.dataset.splits import Drawing, resolve_splits, retraining_splits
+from stochconv_jax.data.feedback_images import add_feedback
 from stochconv_jax.data.framing import Framing
-from stochconv_jax.data.preparation.folder import FolderTable, read_folder
+from stochconv_jax.data.preparation.folder import FolderTable
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
-from stochconv_jax.data.preparation.preparation import NEAR, make_plan, reserved, write_prepared
-from stochconv_jax.data.preparation.summary import describe_dropped
+from stochconv_jax.data.preparation.preparation import reserved
 from stochconv_jax.data.preparation.synthetic_lesions import (
     CLASSES,
     SyntheticLesions,
     SyntheticLesionsConfig,
 )
+from stochconv_jax.data.prepared_folder import prepare_folder
 from stochconv_jax.data.table_only import open_table
 from stochconv_jax.errors import InputError
 
@@ -55,6 +55,10 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
         dataset = dataclasses.replace(dataset, splits=retraining_splits(dataset.splits))
     if config.oversample_before_split:
         print(describe_leak(dataset), flush=True)
+    if config.feedback:
+        feedback = add_feedback(dataset, config.feedback, config.prepared_directory)
+        print(feedback.describe(), flush=True)
+        dataset = feedback.dataset
     return dataset
 
 
@@ -125,43 +129,6 @@ def _folder(config: ConfigDict) -> FolderTable:
         config.split_column,
         (*config.numeric_columns, *config.category_columns),
     )
-
-
-def prepare_folder(
-    folder: FolderTable, framing: Framing, prepared_directory: str | pathlib.Path
-) -> pathlib.Path:
-    """Prepares, unless that is done, the images of a table; says which are left out or enlarged.
-
-    Returns:
-      Where they are, a directory within `prepared_directory`.
-
-    Raises:
-      InputError: the directory, the table or a column is not usable, or no image is.
-    """
-    size = framing.size
-    output = pathlib.Path(prepared_directory) / f"folder_{_digest(folder, framing)}"
-    processes = os.cpu_count() or 1
-    photographs = read_folder(folder)
-    with reserved(output):
-        plan = make_plan(photographs, framing, None, NEAR, processes, output)
-        dropped = describe_dropped(plan.rows)
-        if dropped:
-            print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
-        enlarged = sum(int(row.width) < size[1] or int(row.height) < size[0] for row in plan.kept)
-        if enlarged:
-            print(
-                f"enlarged: {enlarged} of {len(plan.kept)} images are smaller than "
-                f"{size[1]}x{size[0]}; they have no detail of that size, so lower data.high_size",
-                flush=True,
-            )
-        write_prepared(plan, framing, output, processes)
-    return output
-
-
-def _digest(folder: FolderTable, framing: Framing) -> str:
-    place = os.path.abspath(folder.directory)
-    told = (place, folder, framing, folder.more) if folder.more else (place, folder, framing)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def _opening(config: ConfigDict, label_column: str) -> Opening:
