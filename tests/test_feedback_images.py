@@ -42,19 +42,51 @@ def copy_of(dataset, place, side=100):
     return content.getvalue()
 
 
+@pytest.fixture(scope="module")
+def folder(own, tmp_path_factory):
+    """An export with an image of every kind; what becomes of each is in its name."""
+    trains = own.indices("train")
+    held_out, other = own.indices("validation")[:2]
+    patients = {"small.jpg": "q7", "sibling.png": "q7", "patient.png": "p1", "fine.png": "q8"}
+    images = {
+        "fine.png": (lesion(0), "malignant"),
+        "alone.png": (lesion(1), "benign"),
+        "bytes.jpg": (own.records[other]["image"], "malignant"),
+        "small.jpg": (copy_of(own, held_out), "malignant"),
+        "sibling.png": (lesion(3), "malignant"),
+        "patient.png": (lesion(2), "malignant"),
+        "same.jpg": (copy_of(own, trains[0]), own.examples[trains[0]].label),
+        "changed.jpg": (copy_of(own, trains[1]), opposite(own.examples[trains[1]].label)),
+        "absent.png": (None, "benign"),
+        "broken.jpg": (b"\xff\xd8nothing", "benign"),
+        "emptied.png": (lesion(5), ""),
+        "one.png": (lesion(4), "benign"),
+        "two.png": (lesion(4).resize((160, 160)), "malignant"),
+    }
+    return write_folder(tmp_path_factory.mktemp("feedback") / "export", images, group=patients)
+
+
+@pytest.fixture(scope="module")
+def found(own, folder, prepared):
+    return add_feedback(own, [str(folder)], prepared)
+
+
+def opposite(label):
+    return {"benign": "malignant", "malignant": "benign"}[label]
+
+
 def reasons(feedback):
     return {each.image.removeprefix("images/"): each.reason for each in feedback.left_out}
 
 
-def test_corrected_images_train_and_leave_the_others_their_places(own, prepared, tmp_path):
-    images = {f"{n}.png": (lesion(n), ("malignant", "benign")[n % 2]) for n in range(3)}
-    folder = write_folder(tmp_path / "first", images)
-    found = add_feedback(own, [str(folder)], prepared)
+def test_corrected_images_train_and_leave_the_others_their_places(own, found):
     dataset = found.dataset
-    assert (found.added, found.left_out, found.places) == (3, (), range(40, 43))
+    assert (found.added, found.places) == (2, range(40, 42))
     assert dataset.examples[:40] == own.examples
-    assert [example.label for example in dataset.examples[40:]] == ["malignant", "benign"] + [
-        "malignant"
+    added = [(example.id, example.label, example.group) for example in dataset.examples[40:]]
+    assert added == [
+        ("images/fine.png", "malignant", "q8"),
+        ("images/alone.png", "benign", "images/alone.png"),
     ]
     assert {*dataset.splits[40:]} == {"train"}
     np.testing.assert_array_equal(dataset.splits[:40], own.splits)
@@ -62,98 +94,59 @@ def test_corrected_images_train_and_leave_the_others_their_places(own, prepared,
     # As photographs are framed for prediction: the lesion, as a JPEG of the run's size.
     framed = decode(dataset.records[41]["image"]).astype(int)
     assert np.abs(framed - np.asarray(lesion(1)).astype(int)).mean() < 3
-    assert found.describe() == "feedback: 3 images train as well"
-    # A later export follows; of what it repeats nothing is added twice.
-    second = write_folder(tmp_path / "second", images | {"3.png": (lesion(3), "benign")})
-    both = add_feedback(own, [str(folder), str(second)], prepared)
-    assert (both.added, both.dataset.examples[43].id) == (4, "images/3.png")
-    assert reasons(both) == {f"{n}.png": f"trains already, as images/{n}.png" for n in range(3)}
-    assert both.dataset.identity != dataset.identity != own.identity
 
 
-def test_no_picture_that_is_held_out_trains_nor_another_of_its_patient(own, prepared, tmp_path):
-    held_out, other = own.indices("validation")[:2]
-    images = {
-        "bytes.jpg": (own.records[other]["image"], "malignant"),
-        "small.jpg": (copy_of(own, held_out), "malignant"),
-        "sibling.png": (lesion(1), "malignant"),
-        "known.png": (lesion(2), "malignant"),
-        "fine.png": (lesion(3), "malignant"),
-    }
-    patients = {"small.jpg": "q7", "sibling.png": "q7", "known.png": "p1", "fine.png": "q8"}
-    folder = write_folder(tmp_path / "export", images, group=patients)
-    found = add_feedback(own, [str(folder)], prepared)
-    assert reasons(found) == {
-        "bytes.jpg": f"shows the picture {own.examples[other].id} of the validation split",
-        "small.jpg": f"shows the picture {own.examples[held_out].id} of the validation split",
-        "sibling.png": "belongs to the group q7 of the validation split",
-        "known.png": "belongs to the group p1 of the validation split",
-    }
-    assert [found.dataset.examples[place].id for place in found.places] == ["images/fine.png"]
-    assert found.dataset.examples[40].group == "q8"
-    assert "1 images train as well, 4 are left out: images/bytes.jpg: shows" in found.describe()
-
-
-def test_the_training_table_is_not_overruled_and_nothing_counts_twice(own, prepared, tmp_path):
-    same, changed = own.indices("train")[:2]
-    labels = {place: own.examples[place].label for place in (same, changed)}
-    opposite = {"benign": "malignant", "malignant": "benign"}[labels[changed]]
-    images = {
-        "same.jpg": (copy_of(own, same), labels[same]),
-        "changed.jpg": (copy_of(own, changed), opposite),
-        "fine.png": (lesion(1), "benign"),
-    }
-    found = add_feedback(own, [str(write_folder(tmp_path / "export", images))], prepared)
-    name = own.examples[changed].id
-    assert reasons(found) == {
-        "same.jpg": f"trains already, as {own.examples[same].id}",
-        "changed.jpg": f"is to be {opposite}, and shows the picture {name}, which trains as "
-        f"{labels[changed]}: correct that in its own table",
-    }
-    assert found.added == 1
-
-
-def test_what_cannot_be_read_or_contradicts_itself_is_left_out_by_name(own, prepared, tmp_path):
-    images = {
-        "absent.png": (None, "benign"),
-        "broken.jpg": (b"\xff\xd8nothing", "benign"),
-        "emptied.png": (lesion(2), ""),
-        "one.png": (lesion(4), "benign"),
-        "other.png": (lesion(4).resize((160, 160)), "malignant"),
-        "fine.png": (lesion(1), "benign"),
-    }
-    found = add_feedback(own, [str(write_folder(tmp_path / "export", images))], prepared)
+def test_no_picture_that_is_held_out_trains_nor_another_of_its_patient(own, found):
+    held_out, other = (own.examples[place].id for place in own.indices("validation")[:2])
     told = reasons(found)
-    assert told.pop("broken.jpg").startswith(("damaged", "not an image"))
+    assert told["bytes.jpg"] == f"shows the picture {other} of the validation split"
+    assert told["small.jpg"] == f"shows the picture {held_out} of the validation split"
+    assert told["sibling.png"] == "belongs to the group q7 of the validation split"
+    assert told["patient.png"] == "belongs to the group p1 of the validation split"
+
+
+def test_the_training_table_is_not_overruled_and_nothing_counts_twice(own, found):
+    same, changed = (own.examples[place] for place in own.indices("train")[:2])
+    told = reasons(found)
+    assert told["same.jpg"] == f"trains already, as {same.id}"
+    assert told["changed.jpg"] == (
+        f"is to be {opposite(changed.label)}, and shows the picture {changed.id}, which trains as "
+        f"{changed.label}: correct that in its own table"
+    )
+
+
+def test_what_cannot_be_read_or_contradicts_itself_is_left_out_by_name(found):
+    told = reasons(found)
+    assert told["absent.png"] == "no such file"
+    assert told["emptied.png"] == "no target"
+    assert told["broken.jpg"].startswith(("damaged", "not an image"))
     contradiction = "rows of folder give this picture the targets benign and malignant"
-    assert told == {
-        "absent.png": "no such file",
-        "emptied.png": "no target",
-        "one.png": contradiction,
-        "other.png": contradiction,
-    }
-    assert found.added == 1
+    assert told["one.png"] == told["two.png"] == contradiction
+    assert len(told) == 11
+    assert "2 images train as well, 11 are left out: images/absent.png: no" in found.describe()
 
 
-def test_a_config_loads_them_with_the_run(config, own, tmp_path, capsys):
-    folder = write_folder(tmp_path / "export", {"1.png": (lesion(1), "benign")})
+def test_a_later_export_repeats_nothing(own, found, folder, prepared, tmp_path):
+    images = {"0.png": (lesion(0), "malignant"), "6.png": (lesion(6), "malignant")}
+    later = write_folder(tmp_path / "later", images)
+    both = add_feedback(own, [str(folder), str(later)], prepared)
+    assert (both.added, both.dataset.examples[42].id) == (3, "images/6.png")
+    assert reasons(both)["0.png"] == "trains already, as images/fine.png"
+    identities = [each.identity["fingerprint"] for each in (own, found.dataset, both.dataset)]
+    assert len({*identities}) == 3
+
+
+def test_a_config_loads_them_with_the_run(config, folder, capsys):
     changed = config.copy_and_resolve_references()
     changed.feedback = (str(folder),)
-    dataset = load_dataset(changed)
-    assert len(dataset.examples) == 41
-    assert "feedback: 1 images train as well" in capsys.readouterr().out
+    # This run knows no patient p1.
+    assert len(load_dataset(changed).examples) == 43
+    assert "feedback: 3 images train as well" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("images", "sentence"),
-    [
-        ({"1.png": (lesion(1), "naevus")}, "has the classes naevus, which the network does not"),
-        ({"1.png": (b"", "benign")}, "none of the 1 images can be used: the file is empty"),
-    ],
-)
-def test_what_cannot_train_at_all_is_refused(own, prepared, tmp_path, images, sentence):
-    folder = write_folder(tmp_path / "export", images)
-    with pytest.raises(InputError, match=sentence):
+def test_an_unknown_class_is_refused_before_anything_is_prepared(own, prepared, tmp_path):
+    folder = write_folder(tmp_path / "export", {"1.png": (lesion(1), "naevus")})
+    with pytest.raises(InputError, match="has the classes naevus, which the network does not know"):
         add_feedback(own, [str(folder)], prepared)
 
 
@@ -163,12 +156,13 @@ def test_known_pictures_alone_a_missing_table_and_missing_columns_are_refused(
     place = own.indices("train")[0]
     images = {"1.jpg": (own.records[place]["image"], own.examples[place].label)}
     folder = str(write_folder(tmp_path / "export", images))
-    with pytest.raises(InputError, match="none of the 1 images of .* trains already, as lesion"):
+    with pytest.raises(InputError, match=r"none of the 1 images of .* trains already, as lesion"):
         add_feedback(own, [folder], prepared)
     with pytest.raises(InputError, match=r"holds no labels\.csv"):
         add_feedback(own, [str(tmp_path)], prepared)
+    aged = tuple(example._replace(known={"age": "50"}) for example in own.examples)
     with pytest.raises(InputError, match="no column 'age'"):
-        add_feedback(dataclasses.replace(own, columns=("age",)), [folder], prepared)
+        add_feedback(dataclasses.replace(own, examples=aged, columns=("age",)), [folder], prepared)
     with pytest.raises(InputError, match="feedback is of images"):
         add_feedback(dataclasses.replace(own, records=()), [folder], prepared)
 

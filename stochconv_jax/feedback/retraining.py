@@ -13,6 +13,7 @@ import pathlib
 import numpy as np
 from ml_collections import ConfigDict
 
+from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.feedback_images import Feedback, add_feedback
 from stochconv_jax.errors import InputError
@@ -69,6 +70,7 @@ class Retraining:
                 f"eval.split is {split!r}, which was not held out; judge on validation or test "
                 "(--split)"
             )
+        check_limits(config)
         unchanged = config.copy_and_resolve_references().unlock()
         unchanged.train = read_config(run).train
         old = TrainedNetwork.restore(Run.open(run, unchanged.lock()))
