@@ -67,7 +67,8 @@ def test_what_is_exported_prepare_reads_with_no_further_ado(store, tmp_path, cap
     assert (tmp_path / "export" / rows[2]["image"]).read_bytes() == png(2)
     assert [each.exported for each in store.flags()] == [str(tmp_path / "export")] * 4
     source = f"--source={tmp_path / 'export'}"
-    prepare(["folder", source, "--label-column=label", "--size=128", "--dry-run", "--validation-fraction=0.5"])
+    options = ["--size=128", "--dry-run", "--validation-fraction=0.5"]
+    prepare(["folder", source, "--label-column=label", *options])
     assert "# 4 of 4 images kept" in capsys.readouterr().out
 
 

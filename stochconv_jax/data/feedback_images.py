@@ -21,7 +21,6 @@ from stochconv_jax.data.dataset.prepared import open_images
 from stochconv_jax.data.dataset.records import JoinedRecords, SomeRecords
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.inspection import near_places, perceptual_hash
-from stochconv_jax.data.preparation.preparation import NEAR
 from stochconv_jax.data.preparation.table import read_rows
 from stochconv_jax.data.prepared_folder import prepare_folder
 from stochconv_jax.errors import InputError
@@ -29,6 +28,10 @@ from stochconv_jax.errors import InputError
 TABLE = "labels.csv"
 IMAGE_COLUMN, LABEL_COLUMN, GROUP_COLUMN = "image", "label", "group"
 SOURCE = "feedback"
+# Bits of 256 in which perceptual hashes of one picture differ at most: more than preparation's NEAR,
+# since here an image that is left out for nothing costs little, and a leak the verdict. Framed alike,
+# copies of a third of the size differ in 0 to 60, different lesions in 44 and more, retinas in 32.
+ALIKE = 28
 LISTED = 5
 
 
@@ -77,7 +80,7 @@ def add_feedback(
     """Adds exported images to the training split, framed as photographs are for prediction.
 
     Left out, by name, is what shows a picture of the validation or the test split (the same bytes,
-    or a perceptual hash that differs in `NEAR` bits of 256 or fewer), belongs to one of its groups,
+    or a perceptual hash that differs in `ALIKE` bits of 256 or fewer), belongs to one of its groups,
     or shows a picture that trains already: under the same class it would count twice, and under
     another the table that the run was made with has to be mended.
 
@@ -182,7 +185,7 @@ class _Known:
     def reasons_against(self, examples: Sequence[Example], hashes: Sequence[str]) -> list[str]:
         """Returns why each of these images may not be added, or ""."""
         same = [
-            [*self.by_bytes[example.sha256], *near_places(self.hashes, own, NEAR)]
+            [*self.by_bytes[example.sha256], *near_places(self.hashes, own, ALIKE)]
             for example, own in zip(examples, hashes, strict=True)
         ]
         # Whoever is known by one picture is known by the others as well.

@@ -13,6 +13,7 @@ from stochconv_jax.feedback.record import corrected_sentence
 from stochconv_jax.feedback.replacement import Places, retrain
 from stochconv_jax.feedback.retraining import HELD_OUT, Retraining
 from stochconv_jax.feedback.verdict import MARGIN
+from stochconv_jax.saved_config import read_config
 
 DESCRIPTION = (
     "Trains a run's network once more, anew, on its own images and on corrected ones, and takes it "
@@ -38,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         places = Places(pathlib.Path(options.output))
         places.check_free()
-        config, _ = read_flags(["retrain", f"--workdir={options.run}", *rest])
         run = pathlib.Path(options.run)
+        read_config(run)  # which says so where it is none
+        config, _ = read_flags(["retrain", f"--workdir={run}", *rest])
         retraining = Retraining.prepare(config, run, options.feedback, options.split)
         for image, reason in retraining.feedback.left_out:
             print(f"left out: {image}: {reason}", file=sys.stderr)
