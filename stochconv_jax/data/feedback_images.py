@@ -28,9 +28,10 @@ from stochconv_jax.errors import InputError
 TABLE = "labels.csv"
 IMAGE_COLUMN, LABEL_COLUMN, GROUP_COLUMN = "image", "label", "group"
 SOURCE = "feedback"
-# Bits of 256 in which perceptual hashes of one picture differ at most: more than preparation's NEAR,
-# since here an image that is left out for nothing costs little, and a leak the verdict. Framed alike,
-# copies of a third of the size differ in 0 to 60, different lesions in 44 and more, retinas in 32.
+# Bits of 256 in which perceptual hashes of one picture differ at most: more than preparation's
+# NEAR, since here an image that is left out for nothing costs little, and a leak the verdict.
+# Framed alike, copies of a third of the size differ in 0 to 60 bits, different lesions in 44 and
+# more, different retinas in 32 and more.
 ALIKE = 28
 LISTED = 5
 
@@ -67,11 +68,7 @@ class Feedback:
         told = f"feedback: {self.added} images train as well"
         if not self.left_out:
             return told
-        some = "; ".join(f"{each.image}: {each.reason}" for each in self.left_out[:LISTED])
-        more = len(self.left_out) - LISTED
-        return f"{told}, {len(self.left_out)} are left out: {some}" + (
-            f"; and {more} more" if more > 0 else ""
-        )
+        return f"{told}, {len(self.left_out)} are left out: {_some(self.left_out)}"
 
 
 def add_feedback(
@@ -80,9 +77,9 @@ def add_feedback(
     """Adds exported images to the training split, framed as photographs are for prediction.
 
     Left out, by name, is what shows a picture of the validation or the test split (the same bytes,
-    or a perceptual hash that differs in `ALIKE` bits of 256 or fewer), belongs to one of its groups,
-    or shows a picture that trains already: under the same class it would count twice, and under
-    another the table that the run was made with has to be mended.
+    or a perceptual hash that differs in `ALIKE` bits of 256 or fewer), belongs to one of their
+    groups, or shows a picture that trains already: under the same class it would count twice, and
+    under another the table that the run was made with has to be mended.
 
     Args:
       dataset: with its splits.
@@ -124,8 +121,7 @@ def _add(
     kept = [place for place, reason in enumerate(reasons) if not reason]
     if not kept:
         raise InputError(
-            f"none of the {len(left_out)} images of {directory} can train: {left_out[0].image}: "
-            f"{left_out[0].reason}" + (" (the others likewise)" if len(left_out) > 1 else "")
+            f"none of the {len(left_out)} images of {directory} can train: {_some(left_out)}"
         )
     examples = (
         example._replace(known={**example.known, "source": SOURCE})
@@ -164,6 +160,12 @@ def _table(directory: str, dataset: ImageDataset) -> FolderTable:
             f"classes are {', '.join(dataset.classes)}, so rename the others or empty their cells"
         )
     return folder
+
+
+def _some(left_out: Sequence[LeftOut]) -> str:
+    told = [f"{each.image}: {each.reason}" for each in left_out[:LISTED]]
+    more = len(left_out) - LISTED
+    return "; ".join([*told, f"and {more} more"] if more > 0 else told)
 
 
 class _Known:
