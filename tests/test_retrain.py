@@ -10,6 +10,7 @@ import pytest
 from feedback_folder import lesion, write_folder
 from support import HOLD, ROOT, read_rows, run_here, without_times
 
+from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.feedback.retrain_command import main
 from stochconv_jax.prediction.predictor import load_run
@@ -101,6 +102,16 @@ def test_both_are_judged_as_an_evaluation_judges_them(old, taken, tmp_path):
         run_here(evaluate, [f"--workdir={copied}", "--config.eval.samples=2"])
         metrics = json.loads((copied / "eval" / "metrics.json").read_text())
         assert metrics["roc_auc"] == pytest.approx(told[name], abs=1e-12)
+
+
+def test_the_new_run_knows_its_corrected_images_by_their_content(taken, folder):
+    table = folder / "labels.csv"
+    content = table.read_text()
+    table.write_text(content.replace("images/0.png,benign", "images/0.png,malignant"))
+    with pytest.raises(InputError, match="taken was trained on other data"):
+        Run.open(taken).load_dataset()
+    table.write_text(content)
+    Run.open(taken).load_dataset()
 
 
 def test_a_killed_retraining_goes_on_and_one_that_is_not_better_is_not_taken(

@@ -70,17 +70,16 @@ class Retraining:
                 f"eval.split is {split!r}, which was not held out; judge on validation or test "
                 "(--split)"
             )
-        check_limits(config)
+        wanted = config.copy_and_resolve_references().unlock()
+        wanted.data.feedback = (*config.data.feedback, directory)
+        check_limits(wanted.lock())
         unchanged = config.copy_and_resolve_references().unlock()
         unchanged.train = read_config(run).train
         old = TrainedNetwork.restore(Run.open(run, unchanged.lock()))
         own = old.run.load_dataset()
         own.indices(split)
-        data = config.data
-        feedback = add_feedback(own, [directory], data.prepared_directory)
-        wanted = config.copy_and_resolve_references().unlock()
-        wanted.data.feedback = (*data.feedback, directory)
-        return cls(old, wanted.lock(), feedback, own, split)
+        feedback = add_feedback(own, [directory], config.data.prepared_directory)
+        return cls(old, wanted, feedback, own, split)
 
     def run(self, directory: pathlib.Path, margin: float) -> "Outcome":
         """Trains the new run in a directory, or goes on with it, and judges it.
