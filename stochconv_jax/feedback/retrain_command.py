@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from absl import logging
 
 from stochconv_jax.command_line import mistakes_in_a_sentence, read_flags
+from stochconv_jax.data.feedback_images import Feedback
 from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.record import corrected_sentence
 from stochconv_jax.feedback.replacement import Places, retrain
@@ -15,6 +16,8 @@ from stochconv_jax.feedback.retraining import HELD_OUT, Retraining
 from stochconv_jax.feedback.verdict import MARGIN
 from stochconv_jax.saved_config import read_config
 
+# retraining.md lists them all.
+LISTED = 20
 DESCRIPTION = (
     "Trains a run's network once more, anew, on its own images and on corrected ones, and takes it "
     "only where it is not worse on images that are held out. Exit code 1 where the old one is kept."
@@ -43,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_config(run)  # which says so where it is none
         config, _ = read_flags(["retrain", f"--workdir={run}", *rest])
         retraining = Retraining.prepare(config, run, options.feedback, options.split)
-        for image, reason in retraining.feedback.left_out:
-            print(f"left out: {image}: {reason}", file=sys.stderr)
-        print(f"{retraining.feedback.added} corrected images train as well", flush=True)
+        _tell(retraining.feedback)
         outcome = retrain(retraining, places, options.margin)
     print(corrected_sentence(outcome))
     print(outcome.verdict.sentence())
@@ -53,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{run} stays what it is, and {places.rejected} holds the other, with retraining.md")
         sys.exit(1)
     print(f"{places.output} is the new run, with retraining.md")
+
+
+def _tell(feedback: Feedback) -> None:
+    for image, reason in feedback.left_out[:LISTED]:
+        print(f"left out: {image}: {reason}", file=sys.stderr)
+    if len(feedback.left_out) > LISTED:
+        print(f"left out: {len(feedback.left_out) - LISTED} more", file=sys.stderr)
+    print(f"{feedback.added} corrected images train as well", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
