@@ -104,16 +104,20 @@ class Retraining:
             self,
             new,
             Verdict(reference, area, groups, margin),
-            _decided_right(self.old, corrected, self._validated(self.old, self.own, before)),
-            _decided_right(new, corrected, self._validated(new, dataset, after)),
+            _decided_right(self.old, corrected, self._threshold(self.old, self.own, before)),
+            _decided_right(new, corrected, self._threshold(new, dataset, after)),
         )
 
-    def _validated(
+    def _threshold(
         self, network: TrainedNetwork, dataset: ImageDataset, judged: Predictions
-    ) -> Predictions:
-        if self.split == "validation":
-            return judged
-        return network.predict_split(dataset, "validation")
+    ) -> float:
+        """What prediction would decide by, without keeping it: the old run stays what it is."""
+        if network.run.num_outputs > 1:
+            return 0.5
+        validated = judged
+        if self.split != "validation":
+            validated = network.predict_split(dataset, "validation")
+        return choose_thresholds(validated.labels, _mean(validated)[:, 1])[DECIDING]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,10 +143,6 @@ def _mean(found: Predictions) -> np.ndarray:
     return found.probabilities.mean(axis=1)
 
 
-def _decided_right(network: TrainedNetwork, images: ImageDataset, validated: Predictions) -> int:
-    """How many images are decided right, by the threshold that prediction would decide by."""
-    threshold = 0.5
-    if network.run.num_outputs == 1:
-        threshold = choose_thresholds(validated.labels, _mean(validated)[:, 1])[DECIDING]
+def _decided_right(network: TrainedNetwork, images: ImageDataset, threshold: float) -> int:
     found = network.predict_split(images, "all")
     return int((decide(_mean(found), threshold) == found.labels).sum())
