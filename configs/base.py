@@ -68,6 +68,7 @@ def _data(name: str) -> ConfigDict:
     data.folds = 0  # into which images without splits are divided by group; 0 for none
     data.fold = 0  # of images that are divided into folds, the one that validates
     data.retrain = False  # True, once all is chosen: validation images train, test images validate
+    data.feedback = ()  # directories of `stochconv feedback export`, whose images train as well
     data.allow_shared_groups = False  # True trains on splits that share groups, to measure the leak
     data.oversample_before_split = 0  # rows of each class, copies that leak; 0 for no copies
     data.synthetic_count = 1000  # synthetic_lesions: images, half of them of each class

@@ -163,6 +163,7 @@ def check_limits(config: ConfigDict) -> None:
             "data.oversample_before_split splits by row and knows no folds; leave data.fold and "
             "data.folds at 0"
         )
+    _check_feedback(data)
     _check_training(config)
     check_augmentations(data)
     if data.crop_size[0] > data.high_size[0] or data.crop_size[1] > data.high_size[1]:
@@ -237,6 +238,18 @@ def _check_metadata(config: ConfigDict) -> None:
         raise InputError(
             "model.weights are of a backbone, and model.branches is ('metadata',), which has none; "
             "leave one of the two out"
+        )
+
+
+def _check_feedback(data: ConfigDict) -> None:
+    if data.feedback and data.name == "table":
+        raise InputError(
+            "data.feedback is of images, and data.name is 'table', which has none; leave it at ()"
+        )
+    if data.feedback and data.oversample_before_split:
+        raise InputError(
+            "data.oversample_before_split copies images across the splits, and data.feedback keeps "
+            "them apart; leave one of the two out"
         )
 
 

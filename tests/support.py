@@ -25,6 +25,14 @@ SMALL = {
     "eval.resamples": "20",
     "train.epochs": "2",
 }
+# A program that keeps others out of the directory of a run until its input ends.
+HOLD = """
+import pathlib, sys
+from stochconv_jax.runs.run import locked
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def command(config, workdir, prepared, **fields):
@@ -48,6 +56,11 @@ def complain(monkeypatch, capsys, function, arguments, *usage):
     error = capsys.readouterr().err
     assert error.count("error: ") == 1
     return error
+
+
+def without_times(rows):
+    """Returns rows of metrics.csv without what differs each time."""
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
 def read_rows(path):

@@ -10,7 +10,7 @@ import jax
 import pytest
 from shallow_efficientnet import NAME, SHALLOW
 from small_config import get_config
-from support import ROOT, SMALL, abstract, command, complain, run_here
+from support import HOLD, ROOT, SMALL, abstract, command, complain, run_here
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
@@ -71,15 +71,6 @@ def test_every_purpose_has_keys_of_its_own(straight):
     run = Run.open(straight)
     keys = {tuple(jax.random.key_data(run.key(purpose)).tolist()) for purpose in Purpose}
     assert len(keys) == len(Purpose)
-
-
-HOLD = """
-import pathlib, sys
-from stochconv_jax.runs.run import locked
-with locked(pathlib.Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 def test_two_trainings_in_one_directory_are_refused(monkeypatch, capsys, prepared, straight):

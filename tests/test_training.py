@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from shallow_efficientnet import NAME
-from support import ROOT, SMALL, command, complain, noise_image, read_rows, run_here
+from support import (
+    ROOT,
+    SMALL,
+    command,
+    complain,
+    noise_image,
+    read_rows,
+    run_here,
+    without_times,
+)
 from toy_family import Toy
 
 from stochconv_jax.evaluation.evaluate import evaluate
@@ -21,10 +30,6 @@ from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.models import BACKBONES
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
-
-
-def without_times(rows):
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
 def test_training_leaves_what_the_contract_names(straight):

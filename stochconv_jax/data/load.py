@@ -2,28 +2,29 @@
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 
 from ml_collections import ConfigDict
 
 from stochconv_jax.config_limits import OF_THE_FILE
 from stochconv_jax.data.dataset.image_dataset import ImageDataset, check_splits
-from stochconv_jax.data.dataset.manifest import FILE_NAME
+from stochconv_jax.data.dataset.manifest import FILE_NAME, read_manifest
 from stochconv_jax.data.dataset.oversampling import describe_leak, oversample
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
 from stochconv_jax.data.dataset.splits import Drawing, resolve_splits, retraining_splits
+from stochconv_jax.data.feedback_images import add_feedback
 from stochconv_jax.data.framing import Framing
-from stochconv_jax.data.preparation.folder import FolderTable, read_folder
+from stochconv_jax.data.preparation.folder import FolderTable
 from stochconv_jax.data.preparation.lesion_drawing import MIN_SIZE
-from stochconv_jax.data.preparation.preparation import NEAR, make_plan, reserved, write_prepared
-from stochconv_jax.data.preparation.summary import contradicted, describe_dropped
+from stochconv_jax.data.preparation.preparation import reserved
+from stochconv_jax.data.preparation.summary import contradicted
 from stochconv_jax.data.preparation.synthetic_lesions import (
     CLASSES,
     SyntheticLesions,
     SyntheticLesionsConfig,
 )
+from stochconv_jax.data.prepared_folder import prepare_folder
 from stochconv_jax.data.table_only import open_table
 from stochconv_jax.errors import InputError
 
@@ -55,6 +56,10 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
         dataset = dataclasses.replace(dataset, splits=retraining_splits(dataset.splits))
     if config.oversample_before_split:
         print(describe_leak(dataset), flush=True)
+    if config.feedback:
+        feedback = add_feedback(dataset, config.feedback, config.prepared_directory)
+        print(feedback.describe(), flush=True)
+        dataset = feedback.dataset
     return dataset
 
 
@@ -108,7 +113,19 @@ def _load_folder(config: ConfigDict) -> ImageDataset:
     size = tuple(config.high_size)
     framing = Framing(size=size, minimum=(1, 1) if config.enlarge else size)
     output = prepare_folder(_folder(config), framing, config.prepared_directory)
+    _check_contradictions(output)
     return open_prepared(output, _opening(config, "target"))
+
+
+def _check_contradictions(directory: pathlib.Path) -> None:
+    rows = read_manifest(directory / FILE_NAME)
+    lost = contradicted(rows)
+    if 2 * lost > len(rows):
+        raise InputError(
+            f"{lost} of {len(rows)} images look like one of another class and are left out; where "
+            "that is how your classes are, prepare them by python -m stochconv_jax.prepare folder "
+            "--near-duplicate-distance -1, and train on data.name=prepared"
+        )
 
 
 def _load_table(config: ConfigDict) -> ImageDataset:
@@ -125,52 +142,6 @@ def _folder(config: ConfigDict) -> FolderTable:
         config.split_column,
         (*config.numeric_columns, *config.category_columns),
     )
-
-
-def prepare_folder(
-    folder: FolderTable, framing: Framing, prepared_directory: str | pathlib.Path
-) -> pathlib.Path:
-    """Prepares, unless that is done, the images of a table; says which are left out or enlarged.
-
-    Returns:
-      Where they are, a directory within `prepared_directory`.
-
-    Raises:
-      InputError: the directory, the table or a column is not usable, no image is, or most look like
-        one of another class.
-    """
-    size = framing.size
-    output = pathlib.Path(prepared_directory) / f"folder_{_digest(folder, framing)}"
-    processes = os.cpu_count() or 1
-    photographs = read_folder(folder)
-    with reserved(output):
-        plan = make_plan(photographs, framing, None, NEAR, processes, output)
-        lost = contradicted(plan.rows)
-        if 2 * lost > len(plan.rows):
-            raise InputError(
-                f"{lost} of {len(plan.rows)} images look like one of another class and would be "
-                "left out; where that is how your classes are, prepare them by python -m "
-                "stochconv_jax.prepare folder --near-duplicate-distance -1, and train on "
-                "data.name=prepared"
-            )
-        dropped = describe_dropped(plan.rows)
-        if dropped:
-            print(f"left out: {dropped}; {output / FILE_NAME} says which", flush=True)
-        enlarged = sum(int(row.width) < size[1] or int(row.height) < size[0] for row in plan.kept)
-        if enlarged:
-            print(
-                f"enlarged: {enlarged} of {len(plan.kept)} images are smaller than "
-                f"{size[1]}x{size[0]}; they have no detail of that size, so lower data.high_size",
-                flush=True,
-            )
-        write_prepared(plan, framing, output, processes)
-    return output
-
-
-def _digest(folder: FolderTable, framing: Framing) -> str:
-    place = os.path.abspath(folder.directory)
-    told = (place, folder, framing, folder.more) if folder.more else (place, folder, framing)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def _opening(config: ConfigDict, label_column: str) -> Opening:

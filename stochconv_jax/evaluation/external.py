@@ -8,8 +8,8 @@ import numpy as np
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.dataset.prepared import Images, open_images
-from stochconv_jax.data.load import prepare_folder
 from stochconv_jax.data.preparation.folder import FolderTable
+from stochconv_jax.data.prepared_folder import prepare_folder
 from stochconv_jax.data.table_only import table_examples
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run

@@ -21,6 +21,7 @@ FREE_FIELDS = (
     "data.image_column",
     "data.workers",
     "data.prepared_directory",
+    "data.feedback",
     "data.allow_shared_groups",
     "model.remat",
 )

@@ -238,7 +238,7 @@ def locked(directory: pathlib.Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise InputError(
-            f"another process is training in {directory}; wait for it, or use another --workdir"
+            f"another process is training in {directory}; wait for it, or name another directory"
         ) from error
     try:
         yield

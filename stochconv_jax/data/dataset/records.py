@@ -48,6 +48,21 @@ class SomeRecords(Sequence):
         return self.records[self.places[index]]
 
 
+class JoinedRecords(Sequence):
+    """The records of one sequence and, behind them, of another."""
+
+    def __init__(self, first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]):
+        self.first = first
+        self.second = second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, index: Any) -> Any:
+        behind = index - len(self.first)
+        return self.first[index] if behind < 0 else self.second[behind]
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keeps TFDS's notices off the terminal; the builders show a progress bar of their own."""

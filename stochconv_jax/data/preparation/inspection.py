@@ -57,13 +57,26 @@ def inspect_file(path: pathlib.Path) -> Inspection:
     except InputError as error:
         return Inspection(0, 0, digest, "", 0.0, str(error))
     grey = image.convert("L")
-    likeness = str(imagehash.phash(grey, hash_size=HASH_SIDE))
+    likeness = _likeness(grey)
     small = np.asarray(grey.resize((64, 64), Image.Resampling.BOX))
     rim = np.ones(small.shape, bool)
     rim[_RING:-_RING, _RING:-_RING] = False
     border = float(np.mean(small[rim] < _DARK))
     remark = "; ".join(filter(None, (misnamed(path, form), converted)))
     return Inspection(width, height, digest, likeness, round(border, 4), remark=remark)
+
+
+def perceptual_hash(encoded: bytes) -> str:
+    """Returns the `Inspection.perceptual_hash` of an image file's content.
+
+    Raises:
+      InputError: it is not a whole image; the message does not name the file.
+    """
+    return _likeness(open_image(encoded, least=16 * HASH_SIDE).image.convert("L"))
+
+
+def _likeness(grey: Image.Image) -> str:
+    return str(imagehash.phash(grey, hash_size=HASH_SIDE))
 
 
 def inspect_files(
@@ -142,12 +155,24 @@ def _read(kept: pathlib.Path | None) -> dict[tuple[str, ...], Inspection]:
 
 def near_pairs(hashes: Sequence[str], distance: int) -> list[tuple[int, int]]:
     """Returns the pairs (i, j), i < j, of hashes that differ in `distance` bits or fewer."""
-    encoded = b"".join(map(bytes.fromhex, hashes))
-    words = np.frombuffer(encoded, np.uint64).reshape(-1, HASH_SIDE**2 // 64)
+    words = _words(hashes)
     pairs = []
     for i in range(len(words) - 1):
-        # The first word alone rules most out.
-        rest = np.flatnonzero(np.bitwise_count(words[i + 1 :, 0] ^ words[i, 0]) <= distance) + i + 1
-        apart = np.bitwise_count(words[rest] ^ words[i]).sum(axis=1)
-        pairs += [(i, int(j)) for j in rest[apart <= distance]]
+        pairs += [(i, i + 1 + int(j)) for j in _near(words[i + 1 :], words[i], distance)]
     return pairs
+
+
+def near_places(hashes: Sequence[str], one: str, distance: int) -> list[int]:
+    """Returns the places of the hashes that differ from `one` in `distance` bits or fewer."""
+    return _near(_words(hashes), _words([one])[0], distance).tolist()
+
+
+def _words(hashes: Sequence[str]) -> np.ndarray:
+    encoded = b"".join(map(bytes.fromhex, hashes))
+    return np.frombuffer(encoded, np.uint64).reshape(-1, HASH_SIDE**2 // 64)
+
+
+def _near(words: np.ndarray, one: np.ndarray, distance: int) -> np.ndarray:
+    # The first word alone rules most out.
+    rest = np.flatnonzero(np.bitwise_count(words[:, 0] ^ one[0]) <= distance)
+    return rest[np.bitwise_count(words[rest] ^ one).sum(axis=1) <= distance]

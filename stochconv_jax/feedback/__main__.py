@@ -1,0 +1,6 @@
+"""Makes flags ready to train with: python -m stochconv_jax.feedback --help."""
+
+from stochconv_jax.feedback import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Flags that become a folder and a table: as people upload, flag and edit them."""
+
+import io
+
+import pytest
+from feedback_folder import lesion
+from support import read_rows
+
+from stochconv_jax.data.preparation.command import main as prepare
+from stochconv_jax.feedback.command import main
+from stochconv_jax.feedback.store import FeedbackStore
+
+
+def png(number):
+    content = io.BytesIO()
+    lesion(number).save(content, "PNG")
+    return content.getvalue()
+
+
+def flag(store, image, correct_class, name="mole.png", comment=""):
+    store.add(
+        run="moles",
+        step=700,
+        name=name,
+        image=image,
+        probabilities={"benign": 0.75, "malignant": 0.25},
+        decision="benign",
+        correct_class=correct_class,
+        comment=comment,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FeedbackStore(tmp_path / "flags.sqlite", create=True)
+
+
+def export(store, output):
+    main(["export", str(store.path), "--output", str(output)])
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1
+    return error
+
+
+def test_what_is_exported_prepare_reads_with_no_further_ado(store, tmp_path, capsys):
+    for number in range(4):
+        correct = ("malignant", "benign")[number % 2]
+        flag(store, png(number), correct, f"mole {number}.png", "“sure”,\nsays the pathologist")
+    export(store, tmp_path / "export")
+    assert "4 images of 4 flags are in" in capsys.readouterr().out
+    rows = read_rows(tmp_path / "export" / "labels.csv")
+    assert [row["label"] for row in rows] == ["malignant", "benign"] * 2
+    told = {name: rows[0][name] for name in ("group", "decision", "probability", "run", "comment")}
+    assert told == {
+        "group": "",
+        "decision": "benign",
+        "probability": "0.7500",
+        "run": "moles",
+        "comment": "“sure”,\nsays the pathologist",
+    }
+    assert (tmp_path / "export" / rows[2]["image"]).read_bytes() == png(2)
+    assert [each.exported for each in store.flags()] == [str(tmp_path / "export")] * 4
+    source = f"--source={tmp_path / 'export'}"
+    options = ["--size=128", "--dry-run", "--validation-fraction=0.5"]
+    prepare(["folder", source, "--label-column=label", *options])
+    assert "# 4 of 4 images kept" in capsys.readouterr().out
+
+
+def test_flags_of_one_picture_are_one_row_or_a_question_for_a_person(store, tmp_path, capsys):
+    flag(store, png(0), "malignant", "first.png")
+    flag(store, png(0), "malignant", "again.png")
+    flag(store, png(1), "benign", "disputed.png")
+    flag(store, png(1), "malignant", "disputed.png")
+    flag(store, png(2), "", "cat.png")
+    flag(store, png(3), "", "doubtful.png")
+    flag(store, png(3), "benign", "doubtful.png")
+    flag(store, b"\xff\xd8nothing", "benign", "broken.jpg")
+    export(store, tmp_path / "export")
+    said = capsys.readouterr()
+    (row,) = read_rows(tmp_path / "export" / "labels.csv")
+    assert row["image"].endswith("_again.png")
+    assert "1 images of 8 flags" in said.out
+    assert "left out: disputed.png: its flags disagree, benign and malignant" in said.err
+    assert "left out: doubtful.png: its flags disagree, none of these and benign" in said.err
+    assert "left out: broken.jpg: " in said.err
+    assert "left out: 1 that show none of the classes: cat.png" in said.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../escaped.png",
+        "/etc/passwd",
+        "..",
+        "",
+        "C:\\moles\\a.png",
+        "x" * 300,
+        "日本.png",
+        "a\0b",
+    ],
+)
+def test_no_name_leads_out_of_the_directory(store, tmp_path, name):
+    flag(store, png(0), "malignant", name)
+    (tmp_path / "sub").mkdir()
+    export(store, tmp_path / "sub" / "export")
+    (row,) = read_rows(tmp_path / "sub" / "export" / "labels.csv")
+    (written,) = (tmp_path / "sub" / "export" / "images").iterdir()
+    assert row["image"] == f"images/{written.name}"
+    assert written.suffix == ".png"
+    assert written.name.isascii()
+    assert len(written.name) < 100
+    assert {path.name for path in tmp_path.iterdir()} == {"flags.sqlite", "sub"}
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
+    output = tmp_path / "export"
+    assert "there is no file of flags" in refused(
+        capsys, "export", tmp_path / "none.sqlite", "--output", output
+    )
+    arguments = ("export", store.path, "--output", output)
+    assert "there is nothing to export" in refused(capsys, *arguments)
+    flag(store, png(0), "malignant")
+    lost = tmp_path / "no" / "where"
+    assert "lies in no directory" in refused(capsys, *arguments[:3], lost)
+    assert [*tmp_path.iterdir()] == [store.path]
+    export(store, output)
+    before = (output / "labels.csv").read_bytes()
+    assert "is there already; name another" in refused(capsys, *arguments)
+    assert (output / "labels.csv").read_bytes() == before
+
+
+def test_what_a_killed_export_left_is_no_obstacle_and_no_part_of_the_next(store, tmp_path):
+    (tmp_path / "export.part" / "images").mkdir(parents=True)
+    (tmp_path / "export.part" / "images" / "old.png").write_bytes(b"half")
+    flag(store, png(0), "malignant")
+    export(store, tmp_path / "export")
+    assert len([*(tmp_path / "export" / "images").iterdir()]) == 1
+    assert not (tmp_path / "export.part").exists()
