@@ -33,10 +33,12 @@ class Explainer:
     Attributes:
       network: restored from a run.
       methods: names of METHODS.
+      rows: images in memory at a time, which changes no map.
     """
 
     network: TrainedNetwork
     methods: tuple[str, ...]
+    rows: int = ROWS
 
     @classmethod
     def of_run(cls, network: TrainedNetwork, methods: Sequence[str] = ()) -> "Explainer":
@@ -73,9 +75,9 @@ class Explainer:
         run, draws = self.network.run, self.network.run.config.eval.samples
         model = run.abstract_model(run.config.eval.placement)
         key = run.key(Purpose.EVALUATION)
-        batches = photograph_batches(photographs, run, ROWS)
-        for first, (own, batch) in zip(range(0, len(photographs), ROWS), batches, strict=True):
-            chosen = jnp.array(np.resize(targets[first : first + ROWS], ROWS))
+        batches = photograph_batches(photographs, run, self.rows)
+        for first, (own, batch) in zip(range(0, len(photographs), self.rows), batches, strict=True):
+            chosen = jnp.array(np.resize(targets[first : first + self.rows], self.rows))
             found = {
                 name: make_maps(model, name, draws)(self.network.state, batch, key, chosen)
                 for name in self.methods
