@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from stochconv_jax.command_line import mistakes_in_a_sentence
 from stochconv_jax.data.image_file import find_images
 from stochconv_jax.demonstration.network import QUICK_METHODS, DemoNetwork
+from stochconv_jax.demonstration.rendering import render_example
 from stochconv_jax.demonstration.upload_directory import upload_directory
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.explanations.maps import METHODS
 from stochconv_jax.feedback.store import FeedbackStore
+from stochconv_jax.runs.compilation_cache import keep_compiled
 
 DESCRIPTION = (
     "Serves a page on which people ask trained networks about an image, look at why, and flag "
@@ -31,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if importlib.util.find_spec("gradio") is None:
             raise InputError("gradio is not installed; pip install 'stochconv_jax[demo]'")
         _check(options)
-        examples = find_images([pathlib.Path(options.examples)]) if options.examples else []
+        examples = _examples(options.examples) if options.examples else []
         store = FeedbackStore(options.flags, create=True)
+        keep_compiled(pathlib.Path(options.runs[0]) / ".compiled")  # a second start takes seconds
         networks = load_networks(options.runs, options.defer, options.methods)
         limits = UploadLimits(options.megabytes, options.megapixels)
         with upload_directory():
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from stochconv_jax.demonstration.page import DemoPage
             from stochconv_jax.demonstration.server import serve
 
-            page = DemoPage(networks, store, limits, examples[:MOST_EXAMPLES])
+            page = DemoPage(networks, store, limits, examples)
             with serve(page, options.host, options.port, options.rate) as address:
                 print(f"the page is at {address}; flags go to {store.path}; Ctrl-C ends it")
                 threading.Event().wait()
@@ -54,13 +57,15 @@ def load_networks(
     Raises:
       InputError: one cannot be used, or two cannot stand on one page.
     """
+    names = [pathlib.Path(run).resolve().name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two runs are called {name}; rename a directory")
     networks: list[DemoNetwork] = []
     for run in runs:
         started = time.monotonic()
         print(f"loading and compiling {run} ...", flush=True)
         network = DemoNetwork.load(pathlib.Path(run), share, methods)
-        if network.name in [each.name for each in networks]:
-            raise InputError(f"two runs are called {network.name}; rename a directory")
         if networks and network.run.metadata != networks[0].run.metadata:
             raise InputError(
                 f"{run} is told other columns of an image than {runs[0]}; start a demo for each"
@@ -69,6 +74,16 @@ def load_networks(
         print(f"{network.name} is ready after {time.monotonic() - started:.0f} seconds", flush=True)
         networks.append(network)
     return networks
+
+
+def _examples(directory: str) -> list[pathlib.Path]:
+    """Looks at examples early: compiling takes minutes."""
+    if not pathlib.Path(directory).is_dir():
+        raise InputError(f"--examples {directory} is no directory; name one that holds images")
+    paths = find_images([pathlib.Path(directory)])[:MOST_EXAMPLES]
+    for path in paths:
+        render_example(path)
+    return paths
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -27,26 +27,23 @@ class Guard:
         """Hands a request on or answers with a sentence."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        status, problem = 0, ""
-        if any(f"={scheme}" in scope["path"].lower() for scheme in REMOTE):
-            status, problem = 403, "files of other hosts are not handed on"
-        elif scope["method"] == "POST":
-            client = (scope.get("client") or ("",))[0]
-            if not self.rate.allows(client):
-                status, problem = (
-                    429,
-                    (
-                        f"more than {self.rate.count} requests in {self.rate.seconds:g} seconds; wait "
-                        "a minute and go on"
-                    ),
-                )
-            elif not scope["path"].rstrip("/").endswith("/upload"):
-                body = await _read(receive)
-                status, problem = _judge(body)
-                receive = _replay(body, receive)
-        if problem:
-            return await JSONResponse({"error": problem}, status)(scope, receive, send)
+        refusal = self._refuse(scope)
+        if not refusal and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
+            body = await _read(receive)
+            receive = _replay(body, receive)
+            refusal = _refuse_body(body)
+        if refusal:
+            return await refusal(scope, receive, send)
         return await self.app(scope, receive, send)
+
+    def _refuse(self, scope: Scope) -> JSONResponse | None:
+        if any(f"={scheme}" in scope["path"].lower() for scheme in REMOTE):
+            return _refusal(403, "files of other hosts are not handed on")
+        client = (scope.get("client") or ("",))[0]
+        if scope["method"] == "POST" and not self.rate.allows(client):
+            often = f"more than {self.rate.count} requests in {self.rate.seconds:g} seconds"
+            return _refusal(429, f"{often}; wait a minute and go on")
+        return None
 
 
 async def _read(receive: Receive) -> bytes:
@@ -59,17 +56,21 @@ async def _read(receive: Receive) -> bytes:
     return body
 
 
-def _judge(body: bytes) -> tuple[int, str]:
-    """Returns a status and a sentence, (0, "") for what may pass."""
+def _refuse_body(body: bytes) -> JSONResponse | None:
     if len(body) > LONGEST_FIELDS:
-        return 413, "the request is too long; upload images to /gradio_api/upload"
+        return _refusal(413, "the request is too long; upload images to /gradio_api/upload")
     try:
         json.loads(body or b"null", object_hook=_refuse_remote_files)
     except _RemoteFileError:
-        return 400, "an image is named by an address; upload it"
+        return _refusal(400, "an image is named by an address; upload it")
     except (ValueError, RecursionError):
-        return 400, "the request is no JSON"
-    return 0, ""
+        return _refusal(400, "the request is no JSON")
+    return None
+
+
+def _refusal(status: int, sentence: str) -> JSONResponse:
+    """An answer as Gradio's own client understands it."""
+    return JSONResponse({"error": sentence}, status)
 
 
 class _RemoteFileError(Exception):

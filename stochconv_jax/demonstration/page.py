@@ -15,6 +15,7 @@ from stochconv_jax.demonstration.rendering import (
     render_answer,
     render_example,
     render_explanations,
+    render_heading,
 )
 from stochconv_jax.demonstration.turns import Turns
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
@@ -25,11 +26,8 @@ TITLE = "What does the network see?"
 # Seconds that an upload is remembered in memory, to be explained or flagged.
 REMEMBERED = 900
 LONGEST_COMMENT = 2000
-NONE_OF_THESE = ("none of these", "")
-NOT_FOR_PATIENTS = (
-    "<b>This is no medical device.</b> It is for research. Do not decide about anybody's "
-    "treatment by it, and upload only images that you may."
-)
+NONE_OF_THESE: Any = ("none of these", "")
+NOTHING_YET = '<p class="empty">Upload an image, and the answer appears here.</p>'
 CSS = pathlib.Path(__file__).with_name("page.css")
 
 
@@ -125,12 +123,14 @@ class DemoPage:
         """Returns the page as Gradio serves it."""
         first = self.networks[next(iter(self.networks))]
         with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
-            gradio.HTML(f'<h1>{TITLE}</h1><p class="no-device">{NOT_FOR_PATIENTS}</p>')
+            gradio.HTML(render_heading(TITLE, self.networks.values()))
             with gradio.Row():
                 with gradio.Column(scale=1, min_width=300):
                     question = self._question(first)
                 with gradio.Column(scale=3, min_width=420):
-                    reply = _reply(first)
+                    answer = gradio.HTML(NOTHING_YET, elem_id="answer")
+            with gradio.Column(visible=False) as more:
+                reply = _reply(answer, more, first)
             self._connect(question, reply)
         return page
 
@@ -140,7 +140,7 @@ class DemoPage:
         network = gradio.Dropdown(names, value=names[0], label="Network", visible=several)
         known = _fields(first.run.metadata)
         upload = gradio.File(
-            label=f"1. Your image ({', '.join(EXTENSIONS)})",
+            label="1. Your image",
             file_types=[suffix for kind in EXTENSIONS.values() for suffix in kind],
             height=150,
             elem_id="upload",
@@ -156,8 +156,8 @@ class DemoPage:
                 elem_id="examples",
             )
         gradio.HTML(
-            f'<p class="small">Up to {self.limits.megabytes:g} megabytes and '
-            f"{self.limits.megapixels:g} million pixels. An image that you do not flag is never "
+            f'<p class="small">{", ".join(EXTENSIONS)}, up to {self.limits.megabytes:g} megabytes '
+            f"and {self.limits.megapixels:g} million pixels. An image that you do not flag is never "
             "kept: it lies on the server's disk for some seconds and in its memory for at most an "
             "hour. A flag keeps it, with your comment.</p>"
         )
@@ -241,26 +241,24 @@ class _Reply(NamedTuple):
         return [self.answer, self.more, self.maps, self.correct, self.comment, self.kept]
 
 
-def _reply(first: DemoNetwork) -> _Reply:
-    answer = gradio.HTML('<p class="empty">Upload an image, and the answer appears here.</p>')
-    with gradio.Column(visible=False) as more:
-        why = gradio.Button("2. Why? Show what moved the network", elem_id="why")
-        maps = gradio.HTML(elem_id="maps")
-        correct = gradio.Dropdown(
-            [*first.classes, NONE_OF_THESE],
-            value=None,
-            label="3. Wrong? It is …",
-            allow_custom_value=True,  # other networks have other classes: the store judges
-            elem_id="correct",
-        )
-        comment = gradio.Textbox(
-            label="Comment (no names of patients)",
-            max_length=LONGEST_COMMENT,
-            lines=2,
-            elem_id="comment",
-        )
-        wrong = gradio.Button("Flag as wrong, and keep the image", elem_id="flag")
-        kept = gradio.HTML(elem_id="kept")
+def _reply(answer: gradio.HTML, more: gradio.Column, first: DemoNetwork) -> _Reply:
+    why = gradio.Button("2. Why? Show what moved the network", elem_id="why")
+    maps = gradio.HTML(elem_id="maps")
+    correct = gradio.Dropdown(
+        [*first.classes, NONE_OF_THESE],
+        value=None,
+        label="3. Wrong? It is …",
+        allow_custom_value=True,  # other networks have other classes: the store judges
+        elem_id="correct",
+    )
+    comment = gradio.Textbox(
+        label="Comment (no names of patients)",
+        max_length=LONGEST_COMMENT,
+        lines=2,
+        elem_id="comment",
+    )
+    wrong = gradio.Button("Flag as wrong, and keep the image", elem_id="flag")
+    kept = gradio.HTML(elem_id="kept")
     return _Reply(answer, more, why, maps, correct, comment, wrong, kept)
 
 

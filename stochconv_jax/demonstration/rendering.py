@@ -1,6 +1,7 @@
 """Answers as people read them: HTML in which everything is contained."""
 
 import pathlib
+from collections.abc import Iterable
 
 from stochconv_jax.data.framing import encode_jpeg
 from stochconv_jax.data.image_file import open_image
@@ -22,6 +23,11 @@ MEANINGS = {
     "looked at.",
 }
 PACKAGE = "stochconv_jax.demonstration"
+
+
+def render_heading(title: str, networks: Iterable[DemoNetwork]) -> str:
+    """Returns what stands above everything: what can be asked, and what it is not for."""
+    return render_page(PACKAGE, "heading.html.jinja", {}, title=title, networks=[*networks])
 
 
 def render_answer(network: DemoNetwork, answer: Answer) -> str:

@@ -1,0 +1,357 @@
+"""The demo's page, asked as programs ask it: a server, a tiny network, Gradio's own client."""
+
+import concurrent.futures
+import dataclasses
+import io
+import shutil
+import socket
+import sqlite3
+import struct
+import sys
+import time
+import zlib
+
+import httpx
+import numpy as np
+import pytest
+from support import SMALL, command, noise_image, run_here
+
+from stochconv_jax.demonstration.command import load_networks, main
+from stochconv_jax.demonstration.network import DemoNetwork
+from stochconv_jax.demonstration.rate_limit import RateLimit
+from stochconv_jax.demonstration.rendering import render_answer, render_explanations
+from stochconv_jax.demonstration.turns import Turns
+from stochconv_jax.demonstration.upload_directory import upload_directory
+from stochconv_jax.demonstration.uploaded_image import UploadLimits
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.deferral import doubts
+from stochconv_jax.feedback.store import FeedbackStore
+from stochconv_jax.inference.probabilities import class_probabilities
+from stochconv_jax.prediction.predictor import load_run
+from stochconv_jax.training.loop import train
+
+pytest.importorskip("gradio", reason="the demo extra is not installed")
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def encoded(image, kind="PNG"):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def png_header(width, height):
+    """Returns a PNG that says it has so many pixels and holds none of them."""
+    fields = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + fields + struct.pack(">I", zlib.crc32(fields))
+    nothing = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    return b"\x89PNG\r\n\x1a\n" + chunk + nothing
+
+
+class Client:
+    """Somebody with a session of their own."""
+
+    def __init__(self, address, session="one"):
+        self.http = httpx.Client(base_url=f"{address}gradio_api/", timeout=120)
+        self.session = session
+
+    def upload(self, content, name="mole.png"):
+        return self.http.post("upload", files={"files": (name, content)})
+
+    def call(self, verb, *data):
+        return self.http.post(f"run/{verb}", json={"data": data, "session_hash": self.session})
+
+    def predict(self, content, name="mole.png", network=None):
+        (path,) = self.upload(content, name).json()
+        file = {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+        return self.call("predict", file, None, network or "moles")
+
+
+@pytest.fixture(scope="module")
+def moles(straight, tmp_path_factory):
+    """The tiny run under a name of its own."""
+    directory = tmp_path_factory.mktemp("runs") / "moles"
+    shutil.copytree(straight, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def networks(moles):
+    return load_networks([moles], 0.25, ["grad_cam", "window_map"])
+
+
+@pytest.fixture(scope="module")
+def server(networks, tmp_path_factory):
+    """(address, store, directory of uploads) of a page that runs."""
+    from stochconv_jax.demonstration.page import DemoPage
+    from stochconv_jax.demonstration.server import serve
+
+    folder = tmp_path_factory.mktemp("demo")
+    store = FeedbackStore(folder / "flags.sqlite", create=True)
+    example = folder / "example.png"
+    noise_image(7).save(example)
+    with upload_directory(lifetime=2.0) as uploads:
+        page = DemoPage(networks, store, UploadLimits(megabytes=1, megapixels=2), [example])
+        with serve(page, "127.0.0.1", free_port(), rate=1000) as address:
+            yield address, store, uploads
+    assert not uploads.exists()
+
+
+@pytest.fixture
+def client(server):
+    return Client(server[0])
+
+
+def test_an_answer_is_that_of_predict(client, moles):
+    image = encoded(noise_image(1))
+    expected = load_run(moles).predict([image])
+    answer = client.predict(image).json()["data"][0]
+    probabilities = [answer["probabilities"][name] for name in ("benign", "malignant")]
+    np.testing.assert_allclose(probabilities, expected.probabilities[0], rtol=1e-4)
+    np.testing.assert_allclose(answer["spread"]["malignant"], expected.spread[0], rtol=1e-2)
+    assert answer["decision"] == expected.decisions[0]
+    assert answer["threshold"] == load_run(moles).threshold
+    assert (answer["network"], answer["note"]) == ("moles", "This is no medical device.")
+
+
+def test_who_is_doubtful_is_told_by_the_validation_images(networks, moles):
+    """By the deferral rule: as doubtful as the quarter of them that is left to a person."""
+    network, threshold = networks[0], networks[0].predictor.threshold
+    found = load_run(moles).network.predict_split(network.run.load_dataset(), "validation")
+    doubt = doubts(found.probabilities, threshold)["confidence"]
+    assert network.limit == pytest.approx(np.quantile(doubt, 0.75), abs=1e-6)
+    for seed in range(6):
+        answer = network.answer("image", encoded(noise_image(seed)))
+        own = doubts(class_probabilities(answer.found.logits)[None], threshold)["confidence"][0]
+        assert answer.doubtful == (own >= network.limit)
+    everybody = dataclasses.replace(network, limit=-np.inf)
+    nobody = dataclasses.replace(network, limit=np.inf)
+    for each, doubtful, said in (
+        (everybody, True, "Doubtful: show it to a person"),
+        (nobody, False, "It can be wrong all the same"),
+        (dataclasses.replace(network, limit=None), None, "cannot be told"),
+    ):
+        answer = each.answer("image", encoded(noise_image(0)))
+        assert answer.doubtful is doubtful
+        assert said in render_answer(each, answer)
+
+
+def test_maps_are_drawn_side_by_side(client):
+    client.predict(encoded(noise_image(2)), "<b>mole.png")
+    page = client.call("explain", None).json()["data"][0]
+    assert page.count("data:image/png;base64,") == 1
+    for title in ("Grad-CAM", "windows"):
+        assert f"<b>{title}</b>" in page
+    assert "&lt;b&gt;mole.png" in page, "names of files are no HTML"
+
+
+def test_a_flag_is_kept_and_nothing_else(client, server):
+    _, store, uploads = server
+    image = encoded(noise_image(3), "JPEG")
+    answer = client.predict(image, "wrong.jpg").json()["data"][0]
+    said = client.call("flag", None, "", "a scar").json()["data"][0]
+    flag = store.flags()[-1]
+    assert f"flag {flag.id}" in said
+    assert (flag.run, flag.name, flag.image) == ("moles", "wrong.jpg", image)
+    assert (flag.probabilities, flag.decision) == (answer["probabilities"], answer["decision"])
+    assert (flag.correct_class, flag.comment, flag.exported) == ("", "a scar", "")
+    client.predict(encoded(noise_image(4)))
+    deadline = time.monotonic() + 20
+    while any(path.is_file() for path in uploads.rglob("*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [path for path in uploads.rglob("*") if path.is_file()], "uploads are left"
+    assert len(store.flags()) == flag.id
+
+
+def error_of(response):
+    assert response.status_code == 500, response.text
+    return response.json()["error"]
+
+
+def test_bad_images_are_told_in_a_sentence_and_forgotten(client, server):
+    whole = encoded(noise_image(5), "JPEG")
+    for content, said in (
+        (b"", "the file is no image of these kinds: JPEG, PNG, TIFF, BMP, WEBP"),
+        (b"words", "the file is no image of these kinds"),
+        (whole[:3000], "the image cannot be read: damaged: "),
+        (encoded(noise_image(5), "GIF"), "the file is no image of these kinds"),
+        (png_header(2000, 2000), "has 4.0 million pixels, and 2 million are allowed; shrink it"),
+        (png_header(14143, 14143), "has far too many pixels, and 2 million are allowed"),
+        (png_header(1000, 1000), "the image cannot be read: "),
+    ):
+        assert said in error_of(client.predict(content)), said
+    too_long = client.upload(bytes(1_100_000))
+    assert (too_long.status_code, "maximum allowed size" in too_long.text) == (413, True)
+    assert client.predict(whole).status_code == 200, "nobody is locked out"
+
+
+def test_what_cannot_be_asked_is_told_in_a_sentence(client, server):
+    stranger = Client(server[0], "stranger")
+    assert "no image yet" in error_of(stranger.call("predict", None, None, "moles"))
+    assert "no image yet" in error_of(stranger.call("explain", None))
+    assert "no image yet" in error_of(stranger.call("flag", None, "benign", ""))
+    image = encoded(noise_image(6))
+    assert "no network 'x'; use one of moles" in error_of(client.predict(image, network="x"))
+    client.predict(image)
+    assert "choose a class" in error_of(client.call("flag", None, None, ""))
+    assert "no class 'cat'" in error_of(client.call("flag", None, "cat", ""))
+    assert "more than 2000" in error_of(client.call("flag", None, "benign", 2001 * "x"))
+
+
+def test_nothing_is_read_but_uploads_and_nothing_fetched(client, moles):
+    for path in (str(moles / "config.json"), "/etc/passwd"):
+        for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
+            answer = client.call("predict", {"path": path} | meta, None, "moles")
+            assert answer.status_code == 500
+            assert "data" not in answer.json()
+            assert client.http.get(f"file={path}").status_code == 403
+    remote = {"path": "https://example.org/a.png", "meta": {"_type": "gradio.FileData"}}
+    assert client.call("predict", remote, None, "moles").json()["error"] == (
+        "an image is named by an address; upload it"
+    )
+    assert client.http.get("file=https://example.org/a.png").status_code == 403
+    assert client.call("flag", None, "benign", 200_000 * "x").status_code == 413
+
+
+def test_a_full_disk_loses_no_flag(client, server, monkeypatch):
+    client.predict(encoded(noise_image(8)))
+    kept, connect = len(server[1].flags()), sqlite3.connect
+
+    def on_a_full_disk(*arguments, **options):
+        database = connect(*arguments, **options)
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_full_disk)
+    said = error_of(client.call("flag", None, "benign", "so it is"))
+    assert "database or disk is full; nothing was changed" in said
+    monkeypatch.undo()
+    assert len(server[1].flags()) == kept
+    assert client.call("flag", None, "benign", "so it is").status_code == 200, "it may be repeated"
+    assert server[1].flags()[-1].comment == "so it is"
+
+
+def test_people_who_ask_at_once_each_get_their_own_answer(server):
+    images = [encoded(noise_image(20 + number)) for number in range(6)]
+
+    def ask(number):
+        client = Client(server[0], f"user {number}")
+        answer = client.predict(images[number]).json()["data"][0]
+        client.call("flag", None, "benign", f"user {number}")
+        return answer["probabilities"]
+
+    expected = [ask(number) for number in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(ask, range(6))) == expected
+    flags = server[1].flags()[-6:]
+    assert {(flag.comment, flag.image) for flag in flags} == {
+        (f"user {number}", image) for number, image in enumerate(images)
+    }
+
+
+def test_gradios_client_finds_the_endpoints(server, tmp_path):
+    from gradio_client import Client as GradioClient
+    from gradio_client import handle_file
+
+    noise_image(9).save(tmp_path / "mole.png")
+    remote = GradioClient(server[0], verbose=False)
+    answer = remote.predict(
+        upload=handle_file(tmp_path / "mole.png"), network="moles", api_name="/predict"
+    )
+    assert answer["decision"] in ("benign", "malignant")
+    assert "kept as flag" in remote.predict("benign", "", api_name="/flag")
+    assert set(remote.view_api(return_format="dict")["named_endpoints"]) == {
+        "/predict",
+        "/explain",
+        "/flag",
+    }
+
+
+def test_who_asks_too_often_is_told_to_wait():
+    now = [0.0]
+    rate = RateLimit(2, seconds=60, clock=lambda: now[0])
+    assert [rate.allows(client) for client in "aabaa"] == [True, True, True, False, False]
+    now[0] = 61
+    assert rate.allows("a")
+    assert list(rate._times) == ["a"], "clients that left are remembered"
+
+
+def test_a_server_refuses_who_asks_too_often(networks, tmp_path):
+    from stochconv_jax.demonstration.page import DemoPage
+    from stochconv_jax.demonstration.server import serve
+
+    store, port = FeedbackStore(tmp_path / "flags.sqlite", create=True), free_port()
+    with (
+        upload_directory(),
+        serve(DemoPage(networks, store, UploadLimits()), "127.0.0.1", port, rate=2) as address,
+    ):
+        client = Client(address)
+        assert [client.call("explain", None).status_code for _ in range(3)] == [500, 500, 429]
+        assert "more than 2 requests in 60 seconds; wait" in client.upload(b"x").json()["error"]
+        with (
+            pytest.raises(InputError, match=f"port {port}: it is taken"),
+            serve(DemoPage(networks, store, UploadLimits()), "127.0.0.1", port, rate=2),
+        ):
+            pass
+
+
+def test_a_crowd_is_asked_to_come_back():
+    turns = Turns(most_waiting=0)
+    with turns(), pytest.raises(InputError, match="wait a minute"), turns():
+        pass
+    with turns():
+        pass
+
+
+def test_a_network_without_windows_offers_no_maps_of_them(prepared, tmp_path):
+    flags = command("tests/small_config.py", tmp_path / "plain", prepared, **SMALL)
+    flags += ["--config.model.branches=('global',)", "--config.train.epochs=1"]
+    run_here(train, flags)
+    with pytest.raises(InputError, match="no stochastic branch, so that window_map cannot be had"):
+        DemoNetwork.load(tmp_path / "plain", 0.2, ["window_map"])
+    network = DemoNetwork.load(tmp_path / "plain", 0.2, ["grad_cam"])
+    answer = network.answer("image", encoded(noise_image(0)))
+    assert "without random windows" in render_answer(network, answer)
+    page = render_explanations(network, answer)
+    assert "windows" not in page
+    assert "Grad-CAM" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--port", "99999"), "--port is 99999; it must lie from 1 to 65535"),
+        (("--defer", "20"), "--defer is 20.0; it must lie from 0 to 1"),
+        (("--megapixels", "0"), "--megapixels is 0.0; it must be more than 0"),
+        (("--examples", "nowhere"), "--examples nowhere is no directory"),
+        (("--flags", "nowhere/flags.sqlite"), "cannot be kept in nowhere/flags.sqlite"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told_at_once(moles, arguments, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(moles), *arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("error: ") == 1
+
+
+def test_runs_that_cannot_stand_on_one_page_are_named(moles, tmp_path):
+    with pytest.raises(InputError, match="two runs are called moles"):
+        load_networks([moles, moles], share=0.2)
+    with pytest.raises(InputError, match="not the directory of a run"):
+        load_networks([tmp_path], share=0.2)
+
+
+def test_without_gradio_it_says_what_to_install(moles, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(moles)])
+    assert stopped.value.code == 2
+    assert "pip install 'stochconv_jax[demo]'" in capsys.readouterr().err
