@@ -2,18 +2,15 @@
 
 import concurrent.futures
 import dataclasses
-import io
 import shutil
-import socket
 import sqlite3
-import struct
 import sys
 import time
-import zlib
+import urllib.parse
 
-import httpx
 import numpy as np
 import pytest
+from demo_client import Client, encoded, find_chromium, free_port, png_header
 from support import SMALL, command, noise_image, run_here
 
 from stochconv_jax.demonstration.command import load_networks, main
@@ -31,45 +28,6 @@ from stochconv_jax.prediction.predictor import load_run
 from stochconv_jax.training.loop import train
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def encoded(image, kind="PNG"):
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
-
-
-def png_header(width, height):
-    """Returns a PNG that says it has so many pixels and holds none of them."""
-    fields = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + fields + struct.pack(">I", zlib.crc32(fields))
-    nothing = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    return b"\x89PNG\r\n\x1a\n" + chunk + nothing
-
-
-class Client:
-    """Somebody with a session of their own."""
-
-    def __init__(self, address, session="one"):
-        self.http = httpx.Client(base_url=f"{address}gradio_api/", timeout=120)
-        self.session = session
-
-    def upload(self, content, name="mole.png"):
-        return self.http.post("upload", files={"files": (name, content)})
-
-    def call(self, verb, *data):
-        return self.http.post(f"run/{verb}", json={"data": data, "session_hash": self.session})
-
-    def predict(self, content, name="mole.png", network=None):
-        (path,) = self.upload(content, name).json()
-        file = {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
-        return self.call("predict", file, None, network or "moles")
 
 
 @pytest.fixture(scope="module")
@@ -355,3 +313,49 @@ def test_without_gradio_it_says_what_to_install(moles, monkeypatch, capsys):
         main([str(moles)])
     assert stopped.value.code == 2
     assert "pip install 'stochconv_jax[demo]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def browser_page(server):
+    """The page in a real browser, and the hosts that it asks for anything."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        chromium = find_chromium(started)
+        if not chromium:
+            pytest.skip("there is no Chromium; run `playwright install chromium`")
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, hosts = browser.new_page(), set()
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: hosts.add(urllib.parse.urlsplit(request.url).netloc))
+        page.goto(server[0])
+        yield page, hosts
+        browser.close()
+
+
+def test_somebody_uploads_looks_asks_why_and_flags(browser_page, server, tmp_path):
+    (page, hosts), store = browser_page, server[1]
+    mole, words = tmp_path / "my mole.jpg", tmp_path / "words.png"
+    noise_image(10).save(mole)
+    words.write_text("no image")
+    assert page.get_by_text("This is no medical device.").is_visible()
+    page.set_input_files("#upload input[type=file]", words)
+    page.get_by_text("the file is no image of these kinds").wait_for()
+    page.set_input_files("#upload input[type=file]", mole)
+    page.locator(".answer .verdict").wait_for()
+    assert page.locator(".answer .bar").count() == 2
+    assert "my mole.jpg" in page.locator(".answer figcaption").inner_text()
+    page.click("#why")
+    page.locator(".why img").wait_for()
+    page.click("#flag")
+    page.get_by_text("choose a class").wait_for()
+    page.click("#correct input")
+    page.get_by_role("option", name="none of these").click()
+    page.fill("#comment textarea", "a scar")
+    page.click("#flag")
+    page.locator("#kept").get_by_text("kept as flag").wait_for()
+    flag = store.flags()[-1]
+    assert (flag.image, flag.correct_class, flag.comment) == (mole.read_bytes(), "", "a scar")
+    page.locator("#examples button").first.click()
+    page.get_by_text("example.png, as the network was given it").wait_for()
+    assert not page.locator(".why").count(), "maps of the image before stay"
+    assert hosts - {""} == {urllib.parse.urlsplit(server[0]).netloc}, "others are asked"

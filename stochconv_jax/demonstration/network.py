@@ -12,7 +12,11 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.deferral import doubts
 from stochconv_jax.evaluation.page import as_png
 from stochconv_jax.evaluation.run_doubts import doubt_limit
-from stochconv_jax.explanations.explainer import Explainer, possible_methods
+from stochconv_jax.explanations.explainer import (
+    Explainer,
+    chosen_methods,
+    possible_methods,
+)
 from stochconv_jax.explanations.page import seen_image
 from stochconv_jax.explanations.picture import draw_maps
 from stochconv_jax.inference.probabilities import class_probabilities
@@ -78,18 +82,17 @@ class DemoNetwork:
         Raises:
           InputError: there is no trained run, it reads no pixels, or a method cannot be had.
         """
+        run = Run.open(workdir)
+        quick = [name for name in QUICK_METHODS if name in possible_methods(run)]
+        chosen = chosen_methods(run, methods or quick)
         whole = load_run(workdir)  # which chooses the threshold in batches, where it has to
-        run = whole.network.run
-        if not run.sees_pixels:
-            raise InputError(f"the network of {workdir} reads no pixels; leave it out")
         try:
             limit = doubt_limit(whole.network, whole.threshold, share)
         except InputError:
             limit = None  # a run that was handed on without its images, which the page says
         single = _with(whole.network, batch_size=1)
         few = _with(single, samples=min(MOST_DRAWS, run.config.eval.samples))
-        quick = [name for name in QUICK_METHODS if name in possible_methods(run)]
-        explainer = dataclasses.replace(Explainer.of_run(few, methods or quick), rows=1)
+        explainer = Explainer(few, chosen, rows=1)
         predictor = dataclasses.replace(whole, network=single)
         return cls(run.directory.resolve().name, predictor, explainer, share, limit)
 

@@ -16,6 +16,7 @@ from stochconv_jax.demonstration.rendering import (
     render_example,
     render_explanations,
     render_heading,
+    render_small_print,
 )
 from stochconv_jax.demonstration.turns import Turns
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
@@ -152,15 +153,11 @@ class DemoPage:
                 components=[gradio.HTML(visible=False)],
                 samples=[[render_example(path)] for path in self.examples],
                 type="index",
+                samples_per_page=6,
                 label="Or one of these examples",
                 elem_id="examples",
             )
-        gradio.HTML(
-            f'<p class="small">{", ".join(EXTENSIONS)}, up to {self.limits.megabytes:g} megabytes '
-            f"and {self.limits.megapixels:g} million pixels. An image that you do not flag is never "
-            "kept: it lies on the server's disk for some seconds and in its memory for at most an "
-            "hour. A flag keeps it, with your comment.</p>"
-        )
+        gradio.HTML(render_small_print(self.limits))
         return _Question(network, known, upload, again, examples)
 
     def _connect(self, question: "_Question", reply: "_Reply") -> None:

@@ -4,8 +4,9 @@ import pathlib
 from collections.abc import Iterable
 
 from stochconv_jax.data.framing import encode_jpeg
-from stochconv_jax.data.image_file import open_image
+from stochconv_jax.data.image_file import EXTENSIONS, open_image
 from stochconv_jax.demonstration.network import Answer, DemoNetwork
+from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.page import render_page, thumbnail
 from stochconv_jax.explanations.picture import TITLES
@@ -28,6 +29,16 @@ PACKAGE = "stochconv_jax.demonstration"
 def render_heading(title: str, networks: Iterable[DemoNetwork]) -> str:
     """Returns what stands above everything: what can be asked, and what it is not for."""
     return render_page(PACKAGE, "heading.html.jinja", {}, title=title, networks=[*networks])
+
+
+def render_small_print(limits: UploadLimits) -> str:
+    """Returns what may be uploaded, and what becomes of it."""
+    return (
+        f'<p class="small">{", ".join(EXTENSIONS)}, up to {limits.megabytes:g} megabytes and '
+        f"{limits.megapixels:g} million pixels. An image that you do not flag is never kept: it "
+        "lies on the server's disk for some seconds and in its memory for at most an hour. A flag "
+        "keeps it, with your comment.</p>"
+    )
 
 
 def render_answer(network: DemoNetwork, answer: Answer) -> str:

@@ -47,21 +47,7 @@ class Explainer:
         Raises:
           InputError: a method is unknown, or asks for a branch that the network has not.
         """
-        possible = possible_methods(network.run)
-        if not possible:
-            raise InputError(
-                f"the network of {network.run.directory} reads no pixels to explain by"
-            )
-        for method in methods:
-            if method not in METHODS:
-                raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
-            if method not in possible:
-                branch = "stochastic" if method == WINDOW_MAP else "global"
-                raise InputError(
-                    f"the network of {network.run.directory} has no {branch} branch, so that "
-                    f"{method} cannot be had; use {' or '.join(possible)}"
-                )
-        return cls(network, tuple(methods) or possible)
+        return cls(network, chosen_methods(network.run, methods))
 
     def explain(
         self, photographs: Sequence[FramedPhotograph], targets: Sequence[int]
@@ -98,6 +84,27 @@ def possible_methods(run: Run) -> tuple[str, ...]:
         for method, branch in asked.items()
         if branch in branches or (method == "occlusion" and run.sees_pixels)
     )
+
+
+def chosen_methods(run: Run, methods: Sequence[str] = ()) -> tuple[str, ...]:
+    """Returns `methods`, or all that a run's network can be asked for where there are none.
+
+    Raises:
+      InputError: a method is unknown, or asks for a branch that the network has not.
+    """
+    possible = possible_methods(run)
+    if not possible:
+        raise InputError(f"the network of {run.directory} reads no pixels to explain by")
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
+        if method not in possible:
+            branch = "stochastic" if method == WINDOW_MAP else "global"
+            raise InputError(
+                f"the network of {run.directory} has no {branch} branch, so that "
+                f"{method} cannot be had; use {' or '.join(possible)}"
+            )
+    return tuple(methods) or possible
 
 
 @functools.lru_cache(maxsize=8)
