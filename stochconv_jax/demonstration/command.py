@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import pathlib
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keep_compiled(pathlib.Path(options.runs[0]) / ".compiled")  # a second start takes seconds
         networks = load_networks(options.runs, options.defer, options.methods)
         limits = UploadLimits(options.megabytes, options.megapixels)
+        # Whoever stops a service sends SIGTERM, which otherwise would leave uploads on the disk.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with upload_directory():
             # Gradio reads where uploads go as it is imported.
             from stochconv_jax.demonstration.page import DemoPage
