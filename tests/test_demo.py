@@ -252,11 +252,25 @@ def test_a_server_refuses_who_asks_too_often(networks, tmp_path):
         client = Client(address)
         assert [client.call("explain", None).status_code for _ in range(3)] == [500, 500, 429]
         assert "more than 2 requests in 60 seconds; wait" in client.upload(b"x").json()["error"]
+        client.http.headers["X-Forwarded-For"] = "192.0.2.1"
+        assert client.call("explain", None).status_code == 500, "a proxy's clients are told apart"
         with (
             pytest.raises(InputError, match=f"port {port}: it is taken"),
             serve(DemoPage(networks, store, UploadLimits()), "127.0.0.1", port, rate=2),
         ):
             pass
+
+
+def test_uploads_are_forgotten_by_memory_as_well(networks, tmp_path):
+    from stochconv_jax.demonstration.page import DemoPage
+    from stochconv_jax.demonstration.server import serve
+
+    page = DemoPage(networks, FeedbackStore(tmp_path / "x", create=True), UploadLimits())
+    with upload_directory(), serve(page, "127.0.0.1", free_port(), 99, remembered=1) as address:
+        client = Client(address)
+        assert client.predict(encoded(noise_image(0))).status_code == 200
+        time.sleep(2)
+        assert "has been forgotten" in error_of(client.call("flag", None, "benign", ""))
 
 
 def test_a_crowd_is_asked_to_come_back():

@@ -24,8 +24,6 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.store import FeedbackStore
 
 TITLE = "What does the network see?"
-# Seconds that an upload is remembered in memory, to be explained or flagged.
-REMEMBERED = 900
 LONGEST_COMMENT = 2000
 NONE_OF_THESE: Any = ("none of these", "")
 NOTHING_YET = '<p class="empty">Upload an image, and the answer appears here.</p>'
@@ -166,7 +164,7 @@ class DemoPage:
         # for their turn in memory.
         ask: dict[str, Any] = {"queue": False, "show_progress_on": reply.answer}
         private: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-        remembered = gradio.State(None, time_to_live=REMEMBERED)
+        remembered = gradio.State(None)
         asked = [gradio.JSON(visible=False, label="answer"), remembered]
         shown = [question.upload, *reply.shown]
         told = [question.network, *question.known]

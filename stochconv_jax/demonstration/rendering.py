@@ -36,7 +36,7 @@ def render_small_print(limits: UploadLimits) -> str:
     return (
         f'<p class="small">{", ".join(EXTENSIONS)}, up to {limits.megabytes:g} megabytes and '
         f"{limits.megapixels:g} million pixels. An image that you do not flag is never kept: it "
-        "lies on the server's disk for some seconds and in its memory for at most an hour. A flag "
+        "lies on the server's disk for some seconds and in its memory for some minutes. A flag "
         "keeps it, with your comment.</p>"
     )
 

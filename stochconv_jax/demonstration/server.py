@@ -1,22 +1,27 @@
 """Serving a page, on this machine alone unless told otherwise."""
 
 import contextlib
+import datetime
 from collections.abc import Iterator
 
 import gradio
+from gradio.state_holder import StateHolder
 from starlette.middleware import Middleware
 
 from stochconv_jax.demonstration.guard import Guard
 from stochconv_jax.demonstration.page import CSS, DemoPage
+from stochconv_jax.demonstration.periodic import every
 from stochconv_jax.demonstration.rate_limit import RateLimit
 from stochconv_jax.errors import InputError
 
-# Sessions in memory, the latest; each remembers one upload.
-SESSIONS = 50
+# Sessions in memory, the latest, and seconds that each is remembered; it holds one upload.
+SESSIONS, REMEMBERED = 50, 900.0
 
 
 @contextlib.contextmanager
-def serve(page: DemoPage, host: str, port: int, rate: int) -> Iterator[str]:
+def serve(
+    page: DemoPage, host: str, port: int, rate: int, remembered: float = REMEMBERED
+) -> Iterator[str]:
     """Serves a page until the context ends; yields its address.
 
     Nothing is fetched from elsewhere and nothing sent there.
@@ -26,13 +31,14 @@ def serve(page: DemoPage, host: str, port: int, rate: int) -> Iterator[str]:
       host: name or address to listen on.
       port: likewise.
       rate: requests that a client may make in a minute.
+      remembered: seconds since it last asked for which a session is kept, its upload with it.
 
     Raises:
       InputError: it cannot listen there.
     """
     blocks = page.build()
     try:
-        _, address, _ = blocks.launch(
+        app, address, _ = blocks.launch(
             server_name=host,
             server_port=port,
             share=False,
@@ -60,6 +66,20 @@ def serve(page: DemoPage, host: str, port: int, rate: int) -> Iterator[str]:
             "choose another --port or --host"
         ) from error
     try:
-        yield address
+        with every(remembered / 10, lambda: forget_sessions(app.state_holder, remembered)):
+            yield address
     finally:
         blocks.close(verbose=False)
+
+
+def forget_sessions(holder: StateHolder, age: float) -> None:
+    """Drops what is kept of sessions that asked for nothing in `age` seconds.
+
+    Gradio drops their variables alone, and keeps every component's last value: images as well.
+    """
+    now = datetime.datetime.now()
+    with holder.lock:
+        for session, used in list(holder.time_last_used.items()):
+            if (now - used).total_seconds() > age:
+                holder.time_last_used.pop(session, None)
+                holder.session_data.pop(session, None)

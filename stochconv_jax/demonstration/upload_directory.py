@@ -4,9 +4,10 @@ import contextlib
 import os
 import pathlib
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+
+from stochconv_jax.demonstration.periodic import every
 
 # Seconds since a file was last written to.
 LIFETIME = 30.0
@@ -21,24 +22,15 @@ def upload_directory(lifetime: float = LIFETIME) -> Iterator[pathlib.Path]:
     soon as it is read: two people's uploads of one image are one file.)
     """
     with tempfile.TemporaryDirectory(prefix="stochconv_demo_") as name:
-        directory, done = pathlib.Path(name), threading.Event()
+        directory = pathlib.Path(name)
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = name
-
-        def sweep() -> None:
-            while not done.wait(lifetime / 3):
-                delete_old_files(directory, lifetime)
-
-        thread = threading.Thread(target=sweep, daemon=True)
-        thread.start()
         try:
-            yield directory
+            with every(lifetime / 10, lambda: delete_old_files(directory, lifetime)):
+                yield directory
         finally:
-            done.set()
-            thread.join()
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
+            os.environ.pop("GRADIO_TEMP_DIR")
+            if before is not None:
                 os.environ["GRADIO_TEMP_DIR"] = before
 
 
