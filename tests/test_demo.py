@@ -11,8 +11,10 @@ import urllib.parse
 import numpy as np
 import pytest
 from demo_client import Client, encoded, find_chromium, free_port, png_header
-from support import SMALL, command, noise_image, run_here
+from flax import nnx
+from support import SMALL, command, noise_image
 
+from stochconv_jax.command_line import read_flags
 from stochconv_jax.demonstration.command import load_networks, main
 from stochconv_jax.demonstration.network import DemoNetwork
 from stochconv_jax.demonstration.rate_limit import RateLimit
@@ -22,10 +24,13 @@ from stochconv_jax.demonstration.upload_directory import upload_directory
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.deferral import doubts
+from stochconv_jax.explanations.explainer import Explainer, chosen_methods
 from stochconv_jax.feedback.store import FeedbackStore
 from stochconv_jax.inference.probabilities import class_probabilities
-from stochconv_jax.prediction.predictor import load_run
-from stochconv_jax.training.loop import train
+from stochconv_jax.inference.trained_network import TrainedNetwork
+from stochconv_jax.models.from_config import model_from_config
+from stochconv_jax.prediction.predictor import Predictor, load_run
+from stochconv_jax.runs.run import Run
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
@@ -283,11 +288,14 @@ def test_a_crowd_is_asked_to_come_back():
 
 def test_a_network_without_windows_offers_no_maps_of_them(prepared, tmp_path):
     flags = command("tests/small_config.py", tmp_path / "plain", prepared, **SMALL)
-    flags += ["--config.model.branches=('global',)", "--config.train.epochs=1"]
-    run_here(train, flags)
+    config = read_flags(["program", *flags, "--config.model.branches=('global',)"])[0]
+    with Run.create(config, tmp_path / "plain") as (run, _):
+        model = model_from_config(run.config, run.num_outputs)
+    untrained = TrainedNetwork(run, tuple(nnx.state(model, nnx.Param, nnx.BatchStat)), 0, 0)
     with pytest.raises(InputError, match="no stochastic branch, so that window_map cannot be had"):
         DemoNetwork.load(tmp_path / "plain", 0.2, ["window_map"])
-    network = DemoNetwork.load(tmp_path / "plain", 0.2, ["grad_cam"])
+    explainer = Explainer(untrained, chosen_methods(run, ["grad_cam"]), rows=1)
+    network = DemoNetwork("plain", Predictor(untrained, 0.5, "half"), explainer, 0.2, None)
     answer = network.answer("image", encoded(noise_image(0)))
     assert "without random windows" in render_answer(network, answer)
     page = render_explanations(network, answer)

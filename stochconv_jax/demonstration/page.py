@@ -131,7 +131,8 @@ class DemoPage:
             with gradio.Column(visible=False) as more:
                 reply = _reply(answer, more, first)
             self._connect(question, reply)
-        return page
+        # Everything begins as it comes, so that uploads are read at once and wait in memory.
+        return page.queue(default_concurrency_limit=None, api_open=True)
 
     def _question(self, first: DemoNetwork) -> "_Question":
         names = list(self.networks)
@@ -160,10 +161,6 @@ class DemoPage:
 
     def _connect(self, question: "_Question", reply: "_Reply") -> None:
         """Says what happens when somebody does something."""
-        # A request of its own rather than Gradio's queue: uploads are read as they come, and wait
-        # for their turn in memory.
-        ask: dict[str, Any] = {"queue": False, "show_progress_on": reply.answer}
-        private: dict[str, Any] = {"queue": False, "api_visibility": "private"}
         remembered = gradio.State(None)
         asked = [gradio.JSON(visible=False, label="answer"), remembered]
         shown = [question.upload, *reply.shown]
@@ -176,19 +173,19 @@ class DemoPage:
             api_name="predict",
             # As Gradio's own, which would leave an empty file each time, but for the file's name.
             preprocess=False,
-            **ask,
-        ).success(self.show, remembered, shown, show_progress="hidden", **private)
+            show_progress_on=reply.answer,
+        ).success(self.show, remembered, shown, api_visibility="private")
         if question.examples:
             question.examples.click(
                 self.predict_example,
                 [question.examples, *told],
                 asked,
                 api_visibility="private",
-                **ask,
-            ).success(self.show, remembered, shown, show_progress="hidden", **private)
-        reply.why.click(self.explain, remembered, reply.maps, api_name="explain", queue=False)
+                show_progress_on=reply.answer,
+            ).success(self.show, remembered, shown, api_visibility="private")
+        reply.why.click(self.explain, remembered, reply.maps, api_name="explain")
         flagged = [remembered, reply.correct, reply.comment]
-        reply.wrong.click(self.flag, flagged, reply.kept, api_name="flag", queue=False)
+        reply.wrong.click(self.flag, flagged, reply.kept, api_name="flag")
 
     def _ask(
         self, name: str, file_name: str, content: pathlib.Path | bytes, known: Sequence[Any]
