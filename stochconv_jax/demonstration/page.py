@@ -165,7 +165,7 @@ class DemoPage:
         asked = [gradio.JSON(visible=False, label="answer"), remembered]
         shown = [question.upload, *reply.shown]
         told = [question.network, *question.known]
-        gradio.on(
+        asks = gradio.on(
             [question.upload.upload, question.again.click],
             self.predict,
             [question.upload, remembered, *told],
@@ -174,7 +174,10 @@ class DemoPage:
             # As Gradio's own, which would leave an empty file each time, but for the file's name.
             preprocess=False,
             show_progress_on=reply.answer,
-        ).success(self.show, remembered, shown, api_visibility="private")
+        )
+        asks.success(self.show, remembered, shown, api_visibility="private")
+        # Another upload is to find its place empty.
+        asks.failure(lambda: None, None, question.upload, api_visibility="private")
         if question.examples:
             question.examples.click(
                 self.predict_example,
