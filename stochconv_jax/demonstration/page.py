@@ -264,7 +264,7 @@ def _told() -> Iterator[None]:
         yield
     except InputError as error:
         sentence = html.escape(str(error), quote=False)
-        raise gradio.Error(sentence, title="Please", print_exception=False) from error
+        raise gradio.Error(sentence, print_exception=False) from error
 
 
 def _remembered(answer: Answer | None) -> Answer:
