@@ -24,7 +24,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.store import FeedbackStore
 
 TITLE = "What does the network see?"
-LONGEST_COMMENT = 2000
+LONGEST_COMMENT, LONGEST_NAME = 2000, 200
 NONE_OF_THESE: Any = ("none of these", "")
 NOTHING_YET = '<p class="empty">Upload an image, and the answer appears here.</p>'
 CSS = pathlib.Path(__file__).with_name("page.css")
@@ -59,7 +59,8 @@ class DemoPage:
         with _told():
             if upload:
                 path = pathlib.Path(upload["path"])
-                answer = self._ask(network, upload.get("orig_name") or path.name, path, known)
+                told = upload.get("orig_name") or path.name
+                answer = self._ask(network, _without_folders(told), path, known)
             elif remembered:
                 answer = self._ask(network, remembered.name, remembered.content, known)
             else:
@@ -265,6 +266,11 @@ def _told() -> Iterator[None]:
     except InputError as error:
         sentence = html.escape(str(error), quote=False)
         raise gradio.Error(sentence, print_exception=False) from error
+
+
+def _without_folders(name: str) -> str:
+    """Returns a file's own name, of whatever length or system somebody says it is."""
+    return name.replace("\\", "/").rpartition("/")[2][-LONGEST_NAME:]
 
 
 def _remembered(answer: Answer | None) -> Answer:
