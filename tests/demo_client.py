@@ -34,15 +34,21 @@ def png_header(width, height):
 class Client:
     """Somebody with a session of their own."""
 
-    def __init__(self, address, session="one"):
-        self.http = httpx.Client(base_url=f"{address}gradio_api/", timeout=120)
-        self.session = session
+    def __init__(self, address, session="one", **headers):
+        self.address, self.session, self.headers = f"{address}gradio_api/", session, headers
+
+    def get(self, place):
+        return httpx.get(f"{self.address}{place}", timeout=120)
+
+    def post(self, place, **content):
+        url = f"{self.address}{place}"
+        return httpx.post(url, headers=self.headers, timeout=120, **content)
 
     def upload(self, content, name="mole.png"):
-        return self.http.post("upload", files={"files": (name, content)})
+        return self.post("upload", files={"files": (name, content)})
 
     def call(self, verb, *data):
-        return self.http.post(f"run/{verb}", json={"data": data, "session_hash": self.session})
+        return self.post(f"run/{verb}", json={"data": data, "session_hash": self.session})
 
     def predict(self, content, name="mole.png", network=None):
         (path,) = self.upload(content, name).json()
