@@ -13,6 +13,7 @@ VERBS = {
     "eval": "judge a run on labelled images, with intervals and a report",
     "predict": "let a run classify images",
     "explain": "show why a run says what it says of images",
+    "export": "write a run's network for elsewhere: StableHLO, ONNX or weights",
     "study": "train and evaluate several models with several seeds",
     "compare": "compare the runs of models on one page",
 }

@@ -88,9 +88,11 @@ def make_program(network: TrainedNetwork, windows: Windows, unrolled: bool = Fal
       network: with its config's number of draws and placement of windows.
       windows: "inside" draws them from each image's `index`, as prediction does; "given" takes
         their `corners`.
+      unrolled: writes the draws out one after the other, every operation in the form that other
+        formats know; windows must be given.
 
     Raises:
-      InputError: guided windows are asked to be given, or the small image is larger than the large.
+      InputError: guided windows are asked to be given, or the small image is the larger one.
     """
     run, state = network.run, network.state
     model = run.abstract_model(run.config.eval.placement)
@@ -116,7 +118,9 @@ def make_program(network: TrainedNetwork, windows: Windows, unrolled: bool = Fal
         if not unrolled:
             return draw_logits(own, batch, key, draws)
         with portable_forms():
-            contexts = [KeylessContext(key, key, batch["index"], draw=draw) for draw in range(draws)]
+            contexts = [
+                KeylessContext(key, key, batch["index"], draw=draw) for draw in range(draws)
+            ]
             fixed = own.fixed_outputs(batch, contexts[0])
             passes = [own.forward(batch, context, fixed).logits for context in contexts]
             return jnp.stack(passes, axis=1)
@@ -128,8 +132,9 @@ def views(images: jax.Array, run: Run) -> dict[str, jax.Array]:
     """Returns what a network sees of framed photographs, uint8 [B, H, W, 3]: both images."""
     data = run.config.data
     if any(data.crop_size):
-        (top, left), (height, width) = np.subtract(images.shape[1:3], data.crop_size) // 2, (
-            data.crop_size
+        (top, left), (height, width) = (
+            np.subtract(images.shape[1:3], data.crop_size) // 2,
+            (data.crop_size),
         )
         images = images[:, top : top + height, left : left + width]
     seen = {"image_high": images} if run.sees_high else {}
@@ -143,7 +148,9 @@ def _inputs(run: Run, model: Any, windows: Windows, draws: int) -> tuple[Input, 
     if run.sees_pixels:
         framed = run.framing.size
         inputs.append(Input("images", "uint8", (*framed, 3), "RGB, framed"))
-    branches = [branch for branch in model.branches.values() if isinstance(branch, StochasticBranch)]
+    branches = [
+        branch for branch in model.branches.values() if isinstance(branch, StochasticBranch)
+    ]
     for branch in branches:
         if windows == "inside":
             inputs.append(Input("index", "int32", (), "of the windows; see image_index"))

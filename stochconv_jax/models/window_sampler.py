@@ -23,7 +23,9 @@ class WindowSampler(Protocol):
       guided: whether it asks for the evidence that the global branch has found.
     """
 
-    windows: int
+    @property
+    def windows(self) -> int:
+        """See above; a property, since a sampler may not be changed."""
 
     @property
     def guided(self) -> bool:

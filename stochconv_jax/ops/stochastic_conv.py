@@ -119,7 +119,7 @@ def _from_windows(
     """
     batch, height, width, channels = images.shape
     windows = corners.shape[1]
-    tall, wide = window_size(output_size, kernel.shape[:2], strides)
+    tall, wide = window_size(output_size, (kernel.shape[0], kernel.shape[1]), strides)
     rows = corners[:, :, 0, None] + jnp.arange(tall)
     columns = corners[:, :, 1, None] + jnp.arange(wide)
     places = rows[..., None] * width + columns[:, :, None]
