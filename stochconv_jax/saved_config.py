@@ -30,7 +30,8 @@ def read_config(directory: pathlib.Path) -> ConfigDict:
     if EXPORTED in fields:
         raise InputError(
             f"{directory} holds an exported network, which can be asked (predict, explain) and not "
-            "trained or evaluated; name the directory of its run"
+            "trained or evaluated; name the directory of its run, or as weights to start from the "
+            "model.safetensors in it"
         )
     return config_of(fields)
 

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 from support import noise, noise_image
-from test_metadata_runs import alone, folder, joined  # noqa: F401
 
 import stochconv_jax
 from stochconv_jax.data.pipeline.shrink import shrink
@@ -21,9 +20,13 @@ from stochconv_jax.exporting.onnx_file import INSTALL
 from stochconv_jax.exporting.small_image import small_images
 from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models.context import Context
+from stochconv_jax.models.from_config import backbone_from_config
+from stochconv_jax.models.weights.assignment import assign
 from stochconv_jax.models.window_sampler import make_window_sampler
 from stochconv_jax.ops import stochastic_conv
 from stochconv_jax.ops.method import portable_forms
+from stochconv_jax.runs.initial_weights import read_weights
+from stochconv_jax.runs.run import Run
 
 DRAWS = 2
 # XLA, other runtimes and other batches round differently.
@@ -65,12 +68,9 @@ def weights(straight, tmp_path_factory):
     return export(straight, output, "--format=safetensors", "--license=cc0-1.0")
 
 
-def standalone_logits(directory, photographs, rows=None):
+def standalone_logits(directory, photographs):
     network = standalone.Network(directory)
-    rows = rows or [None] * len(photographs)
-    given = [
-        network.inputs(path.read_bytes(), row) for path, row in zip(photographs, rows, strict=True)
-    ]
+    given = [network.inputs(path.read_bytes()) for path in photographs]
     # All together and one by one: the batch is free.
     together = network.logits(given)
     np.testing.assert_allclose(network.logits(given[:1]), together[:1], **CLOSE)
@@ -165,9 +165,18 @@ def test_weights_load_without_run_and_data_and_predict_the_same_bits(
     assert json.loads(text)["run"]["data"]["prepared_directory"] == ""
 
 
+def test_exported_weights_start_another_run(straight, weights):
+    run = Run.open(straight)
+    file = read_weights(str(weights / "model.safetensors"))
+    found = assign(file, backbone_from_config(run.config), run.abstract_model(), classifier=True)
+    assert file.backbone == run.config.model.backbone
+    assert not found.anew
+    assert not found.passed_over
+
+
 def test_exported_weights_are_not_taken_for_a_run(weights, program, tmp_path):
     with pytest.raises(InputError, match="holds an exported network"):
-        stochconv_jax.runs.run.Run.open(weights)
+        Run.open(weights)
     with pytest.raises(InputError, match="holds the best checkpoint alone"):
         stochconv_jax.load_run(weights, checkpoint="latest")
     with pytest.raises(InputError, match=r"holds model\.stablehlo.*--format=safetensors"):
@@ -242,21 +251,6 @@ def test_the_card_holds_the_figures_of_the_evaluation_that_was_kept(straight, tm
     assert "| brier_score | 0.200 [0.125, 0.250] |" in card
     assert "| 95% specificity: 0.500 | 0.250 [0.125, 0.500] | 0.750 |" in card
     assert "    - type: roc_auc\n      value: 0.8125\n" in card
-
-
-@pytest.mark.parametrize("run", ["joined", "alone"])
-def test_a_table_goes_in_as_numbers(run, request, folder, tmp_path):  # noqa: F811
-    workdir = request.getfixturevalue(run)
-    output = export(workdir, tmp_path / "x", "--format=stablehlo")
-    rows = [{"age": "30", "sex": "male", "smoker": "no"}, {"age": "", "sex": "", "smoker": "?"}]
-    paths = [folder / "0.png", folder / "1.png"]
-    predictor = stochconv_jax.load_run(workdir)
-    network, logits = standalone_logits(output, paths, rows)
-    assert [each["name"] for each in network.config["inputs"]][-1] == "metadata"
-    np.testing.assert_allclose(logits, predictor.predict(paths, rows).logits, **CLOSE)
-    again = export(workdir, tmp_path / "y", "--format=safetensors")
-    loaded = stochconv_jax.load_run(again).predict(paths, rows)
-    np.testing.assert_array_equal(loaded.logits, predictor.predict(paths, rows).logits)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Sequence
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictor = load_run(options.run, checkpoint=options.checkpoint, draws=options.draws)
         if options.format == "onnx":
             predictor = _in_float32(predictor)  # other runtimes' CPUs know no bfloat16
-        part = output.with_name(f"{output.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        # Beside its place, under a name that is nobody else's, and moved there when it is whole.
+        part = output.with_name(f".{output.name}.{os.getpid()}.part")
         part.mkdir()
         try:
             _write(part, predictor, options, windows)

@@ -44,7 +44,8 @@ def describe(predictor: Predictor, program: Program, file: str) -> dict[str, Any
         "metadata": run.metadata.to_json() if run.metadata else None,
         "decision": {
             "threshold": predictor.threshold,
-            "note": predictor.threshold_note,
+            # Why none could be chosen may name places of this machine.
+            "note": predictor.threshold_note.partition(":")[0],
         },
         "checkpoint": run.config.eval.checkpoint,
         "step": network.step,

@@ -45,10 +45,6 @@ class Program:
     call: Callable[..., jax.Array]
     draws: int
 
-    def example(self, batch: int) -> list[np.ndarray]:
-        """Returns arrays of zeros that it takes."""
-        return [np.zeros((batch, *given.shape), given.dtype) for given in self.inputs]
-
 
 @dataclasses.dataclass(frozen=True)
 class GivenWindows:

@@ -1,4 +1,4 @@
-"""Predicts photographs with the network beside this file: python predict.py a.jpg b.png.
+"""Predicts photographs with the network beside this file: python predict.py IMAGES.
 
 It needs NumPy and Pillow, and JAX for model.stablehlo or onnxruntime for model.onnx; nothing else,
 neither the package that the network was trained with nor its data.
@@ -132,7 +132,7 @@ class Network:
 def main() -> None:
     """Prints a row for each file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("images", nargs="+", type=pathlib.Path, help="image files")
+    parser.add_argument("images", nargs="*", type=pathlib.Path, help="image files")
     parser.add_argument(
         "--known", nargs="*", default=(), metavar="COLUMN=VALUE", help="what a table would say"
     )
@@ -142,14 +142,15 @@ def main() -> None:
     row = dict.fromkeys([*columns["numbers"], *columns["categories"]], "")
     row |= dict(pair.split("=", 1) for pair in options.known)
     print("image", *network.config["classes"], "decision", sep=",")
-    for path in options.images:
+    # A network that reads a table alone is asked of the row.
+    for path in options.images if network.config["framing"] else [None]:
         try:
-            given = network.inputs(path.read_bytes(), row)
+            given = network.inputs(path.read_bytes() if path else b"", row)
         except (OSError, ValueError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             continue
         found = network.probabilities(network.logits([given]))
-        print(path, *(f"{each:.6g}" for each in found[0]), *network.decide(found), sep=",")
+        print(path or "row", *(f"{each:.6g}" for each in found[0]), *network.decide(found), sep=",")
 
 
 def _threefry(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
