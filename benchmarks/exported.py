@@ -28,7 +28,7 @@ from stochconv_jax.keys import Purpose
 from stochconv_jax.prediction.predictor import Predictor, load_run
 from stochconv_jax.runs.devices import make_mesh
 
-PACKAGES = {"stablehlo": "jax", "onnx": "onnxruntime"}
+PACKAGES = {"stablehlo": ("jax", "flatbuffers"), "onnx": ("onnxruntime",)}
 # What a stranger runs: given the exported directory, where to leave the logits, and a JSON of the
 # photographs, the batches and the repeats.
 STRANGER = """
@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ours = predictor.predict(images)
     rows = [_ours(predictor, images, options)]
     with tempfile.TemporaryDirectory() as made:
-        for form, package in PACKAGES.items():
-            rows.append(_theirs(form, package, ours, images, options, pathlib.Path(made)))
+        for form, packages in PACKAGES.items():
+            rows.append(_theirs(form, packages, ours, images, options, pathlib.Path(made)))
     model = predictor.network.run.config.model
     setting = (
         f"{model.backbone}, branches {' and '.join(model.branches)}, {len(images)} photographs"
@@ -106,7 +106,7 @@ def _ours(
 
 def _theirs(
     form: str,
-    package: str,
+    packages: tuple[str, ...],
     ours: Any,
     images: Sequence[pathlib.Path],
     options: argparse.Namespace,
@@ -117,7 +117,7 @@ def _theirs(
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "numpy", "pillow", package], check=True
+        [python, "-m", "pip", "install", "--quiet", "numpy", "pillow", *packages], check=True
     )
     told = {
         "images": [str(path.resolve()) for path in images],
@@ -131,7 +131,7 @@ def _theirs(
     found = np.load(left)
     file = next(directory.glob("model.*"))
     return {
-        "where": f"{file.name} by {package}",
+        "where": f"{file.name} by {packages[0]}",
         "file, MB": file.stat().st_size / 1e6,
         "largest logit": float(np.abs(ours.logits).max()),
         "logits apart": f"{np.abs(found['logits'] - ours.logits).max():.1e}",

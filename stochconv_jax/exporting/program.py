@@ -2,11 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from stochconv_jax.errors import InputError
@@ -14,6 +13,7 @@ from stochconv_jax.exporting.small_image import small_images
 from stochconv_jax.inference.predict import draw_logits
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.keys import Purpose
+from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.models.branch import METADATA, StochasticBranch
 from stochconv_jax.models.context import Context
 from stochconv_jax.ops.method import portable_forms
@@ -100,38 +100,37 @@ def make_program(network: TrainedNetwork, windows: Windows, unrolled: bool = Fal
     def call(*arrays: jax.Array) -> jax.Array:
         given = dict(zip(names, arrays, strict=True))
         own = nnx.merge(graph, *state)
-        batch: dict[str, Any] = {}
-        if "images" in given:
-            batch = views(given["images"], run)
-        if "metadata" in given:
-            batch["metadata"] = given["metadata"]
+        batch = _views(given["images"], run) if "images" in given else {}
+        batch |= {"metadata": given["metadata"]} if "metadata" in given else {}
         # Where no windows are drawn inside, nothing depends on it.
         batch["index"] = given.get("index", jnp.zeros(arrays[0].shape[0], jnp.int32))
         if "corners" in given:
-            for branch in own.branches.values():
-                if isinstance(branch, StochasticBranch):
-                    branch.sampler = GivenWindows(given["corners"])
-        if not unrolled:
-            return draw_logits(own, batch, key, draws)
-        with portable_forms():
-            contexts = [
-                KeylessContext(key, key, batch["index"], draw=draw) for draw in range(draws)
-            ]
-            fixed = own.fixed_outputs(batch, contexts[0])
-            passes = [own.forward(batch, context, fixed).logits for context in contexts]
-            return jnp.stack(passes, axis=1)
+            for branch in _drawing(own):
+                branch.sampler = GivenWindows(given["corners"])
+        if unrolled:
+            return _unrolled_logits(own, batch, key, draws)
+        return draw_logits(own, batch, key, draws)
 
     return Program(inputs, call, draws)
 
 
-def views(images: jax.Array, run: Run) -> dict[str, jax.Array]:
-    """Returns what a network sees of framed photographs, uint8 [B, H, W, 3]: both images."""
+def _unrolled_logits(
+    model: TwoBranchNetwork, batch: dict[str, jax.Array], key: jax.Array, draws: int
+) -> jax.Array:
+    """What `draw_logits` returns where windows are given, without a loop."""
+    contexts = [KeylessContext(key, key, batch["index"], draw=draw) for draw in range(draws)]
+    with portable_forms():
+        fixed = model.fixed_outputs(batch, contexts[0])
+        passes = [model.forward(batch, context, fixed).logits for context in contexts]
+        return jnp.stack(passes, axis=1)
+
+
+def _views(images: jax.Array, run: Run) -> dict[str, jax.Array]:
+    """What a network sees of framed photographs, uint8 [B, H, W, 3]."""
     data = run.config.data
     if any(data.crop_size):
-        (top, left), (height, width) = (
-            np.subtract(images.shape[1:3], data.crop_size) // 2,
-            (data.crop_size),
-        )
+        height, width = data.crop_size
+        top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
         images = images[:, top : top + height, left : left + width]
     seen = {"image_high": images} if run.sees_high else {}
     if "global" in run.config.model.branches:
@@ -139,15 +138,17 @@ def views(images: jax.Array, run: Run) -> dict[str, jax.Array]:
     return seen
 
 
-def _inputs(run: Run, model: Any, windows: Windows, draws: int) -> tuple[Input, ...]:
+def _drawing(model: TwoBranchNetwork) -> list[StochasticBranch]:
+    """The branches that look through windows; of several, all look through the same ones."""
+    return [branch for branch in model.branches.values() if isinstance(branch, StochasticBranch)]
+
+
+def _inputs(run: Run, model: TwoBranchNetwork, windows: Windows, draws: int) -> tuple[Input, ...]:
     inputs = []
     if run.sees_pixels:
         framed = run.framing.size
         inputs.append(Input("images", "uint8", (*framed, 3), "RGB, framed"))
-    branches = [
-        branch for branch in model.branches.values() if isinstance(branch, StochasticBranch)
-    ]
-    for branch in branches:
+    for branch in _drawing(model)[:1]:
         if windows == "inside":
             inputs.append(Input("index", "int32", (), "of the windows; see image_index"))
             continue

@@ -1,7 +1,7 @@
 """Predicts photographs with the network beside this file: python predict.py IMAGES.
 
-It needs NumPy and Pillow, and JAX for model.stablehlo or onnxruntime for model.onnx; nothing else,
-neither the package that the network was trained with nor its data.
+It needs NumPy and Pillow, and jax and flatbuffers for model.stablehlo or onnxruntime for
+model.onnx; neither the package that the network was trained with nor its data.
 """
 
 import argparse
