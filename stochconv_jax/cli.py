@@ -16,6 +16,7 @@ VERBS = {
     "demo": "let people ask runs on a page, and flag what is wrong",
     "feedback": "make what people flagged as wrong ready to train with",
     "retrain": "train on old and corrected images, and take it where it is not worse",
+    "export": "write a run's network for elsewhere: StableHLO, ONNX or weights",
     "study": "train and evaluate several models with several seeds",
     "compare": "compare the runs of models on one page",
 }

@@ -9,6 +9,9 @@ from ml_collections import ConfigDict
 from stochconv_jax.configs import base
 from stochconv_jax.errors import InputError
 
+# What config.json says of an exported network, and no run's does.
+EXPORTED = "exported_with"
+
 
 def read_config(directory: pathlib.Path) -> ConfigDict:
     """Returns the config that a run was made with, locked.
@@ -23,7 +26,19 @@ def read_config(directory: pathlib.Path) -> ConfigDict:
     path = directory / "config.json"
     if not path.is_file():
         raise InputError(f"{directory} is not the directory of a run; train with train.py first")
-    config = ConfigDict(_with_tuples(read_json(path)))
+    fields = read_json(path)
+    if EXPORTED in fields:
+        raise InputError(
+            f"{directory} holds an exported network, which can be asked (predict, explain) and not "
+            "trained or evaluated; name the directory of its run, or as weights to start from the "
+            "model.safetensors in it"
+        )
+    return config_of(fields)
+
+
+def config_of(fields: dict[str, Any]) -> ConfigDict:
+    """Returns the config that JSON holds, locked, with the defaults of fields that it lacks."""
+    config = ConfigDict(_with_tuples(fields))
     if "model" in config and "placement" not in config.model:
         config.model.placement = "independent"  # as all windows were when there was no such field
     _add_missing(config, base.get_config())

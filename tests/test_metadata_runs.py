@@ -1,6 +1,8 @@
-"""Runs that are given a table, beside pixels and alone: trained, evaluated and asked."""
+"""Runs that are given a table, beside pixels and alone: trained, evaluated, asked and exported."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evaluation.external import external_images, folder_table
+from stochconv_jax.exporting.command import main as export
+from stochconv_jax.exporting.standalone import Network
 from stochconv_jax.feedback.store import FeedbackStore
 from stochconv_jax.prediction.command import main as predict
 from stochconv_jax.runs.run import Run
@@ -324,3 +328,25 @@ def test_a_demo_asks_for_the_columns_that_its_network_is_given(joined, folder, t
         expected = stochconv_jax.load_run(joined).predict([folder / "1.png"], [row])
         found = list(answer["probabilities"].values())
         np.testing.assert_allclose(found, expected.probabilities[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("run", ["joined", "alone"])
+def test_an_exported_program_is_given_the_table_as_numbers(run, request, folder, tmp_path):
+    workdir, output = request.getfixturevalue(run), tmp_path / "x"
+    export([str(workdir), "--format=stablehlo", f"--output={output}"])
+    rows = [{"age": "30", "sex": "male", "smoker": "no"}, {"age": "", "sex": "", "smoker": "?"}]
+    paths = [folder / "0.png", folder / "1.png"]
+    wanted = stochconv_jax.load_run(workdir).predict(paths, rows)
+    network = Network(output)
+    inputs = [network.inputs(path.read_bytes(), row) for path, row in zip(paths, rows, strict=True)]
+    found = network.logits(inputs)
+    np.testing.assert_allclose(found, wanted.logits, rtol=1e-4, atol=1e-4)
+    if run == "alone":
+        known = [f"{column}={value}" for column, value in rows[0].items()]
+        command = [sys.executable, "-I", output / "predict.py", "--known", *known]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        row = done.stdout.splitlines()[1].split(",")
+        assert float(row[2]) == pytest.approx(wanted.probabilities[0, 1], abs=1e-5)
+    export([str(workdir), "--format=safetensors", f"--output={tmp_path / 'y'}"])
+    loaded = stochconv_jax.load_run(tmp_path / "y").predict(paths, rows)
+    np.testing.assert_array_equal(loaded.logits, wanted.logits)

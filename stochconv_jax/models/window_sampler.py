@@ -23,7 +23,9 @@ class WindowSampler(Protocol):
       guided: whether it asks for the evidence that the global branch has found.
     """
 
-    windows: int
+    @property
+    def windows(self) -> int:
+        """See above; a property, since a sampler may not be changed."""
 
     @property
     def guided(self) -> bool:
@@ -85,7 +87,7 @@ class UniformWindows:
         del evidence
         return sample_windows(
             context.window_key,
-            len(context.image_index),
+            context.image_index.shape[0],
             self.windows,
             image_size,
             window_size,
@@ -150,7 +152,7 @@ class GuidedWindows:
 
     def density(self, evidence: jax.Array) -> jax.Array:
         """Returns the probability of each cell, float32 as `evidence` [B, rows, columns]."""
-        cells = evidence.reshape(len(evidence), -1).astype(jnp.float32)
+        cells = evidence.reshape(evidence.shape[0], -1).astype(jnp.float32)
         deviation = cells.std(axis=1, keepdims=True)
         softmax = jax.nn.softmax(cells / (self.temperature * deviation + 1e-6), axis=1)
         density = (1 - self.floor) * softmax + self.floor / cells.shape[1]

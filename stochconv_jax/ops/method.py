@@ -1,11 +1,33 @@
-"""Which form of an operation runs: the CPU's or the accelerators'."""
+"""Which form of an operation runs: the CPU's, the accelerators', or one that is known elsewhere."""
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from jax import lax
 
 Platform = Literal["auto", "cpu", "elsewhere"]
+
+_portable = contextvars.ContextVar("portable", default=False)
+
+
+@contextlib.contextmanager
+def portable_forms() -> Iterator[None]:
+    """Lets "auto" be the plainest form in what is traced within, for formats other than XLA's.
+
+    They cannot choose when the program is lowered.
+    """
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+def is_portable(method: str) -> bool:
+    """Returns whether the plainest form of an operation is asked for."""
+    return method == "auto" and _portable.get()
 
 
 def platform_of(method: str, *, cpu: str, elsewhere: str) -> Platform:
@@ -28,6 +50,8 @@ def run_form(
     For "auto" the choice falls when the program is lowered, so that what a CPU exports for an
     accelerator holds the accelerators' form.
     """
+    if is_portable(platform):
+        return elsewhere(*operands)
     if platform == "auto":
         return lax.platform_dependent(*operands, cpu=cpu, default=elsewhere)
     return (cpu if platform == "cpu" else elsewhere)(*operands)

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from stochconv_jax.ops.method import Platform, platform_of, run_form
+from stochconv_jax.ops.method import Platform, is_portable, platform_of, run_form
 from stochconv_jax.ops.polyphase import polyphase
 from stochconv_jax.ops.varying import vary_alike
+from stochconv_jax.ops.windows import window_size
 
 
 class _Form(NamedTuple):
@@ -59,6 +60,8 @@ def stochastic_conv(
 
     Source: Reekie 2021, section 3.2.1, "Stochastic Convolution by Image".
     """
+    if is_portable(method):
+        return _from_windows(images, kernel, corners, output_size, strides)
     bottom, right = (
         -size % stride for size, stride in zip(images.shape[1:3], strides, strict=True)
     )
@@ -101,6 +104,36 @@ def stochastic_conv_polyphase(
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
     form = _Form(output_size, (planes.shape[1], planes.shape[2]), platform)
     return _conv(form, *vary_alike(planes, kernel, corners))
+
+
+def _from_windows(
+    images: jax.Array,
+    kernel: jax.Array,
+    corners: jax.Array,
+    output_size: tuple[int, int],
+    strides: tuple[int, int],
+) -> jax.Array:
+    """Copies every window and convolves the copies in groups: two operations that all formats know.
+
+    Without gradients of its own; the copies hold strides^2 * C / (K / G) times the output.
+    """
+    batch, height, width, channels = images.shape
+    windows = corners.shape[1]
+    tall, wide = window_size(output_size, (kernel.shape[0], kernel.shape[1]), strides)
+    rows = corners[:, :, 0, None] + jnp.arange(tall)
+    columns = corners[:, :, 1, None] + jnp.arange(wide)
+    places = rows[..., None] * width + columns[:, :, None]
+    places += lax.broadcasted_iota(jnp.int32, (batch, 1, 1, 1), 0) * (height * width)
+    copies = jnp.take(images.reshape(-1, channels), places, axis=0, mode="clip")
+    copies = jnp.moveaxis(copies, 1, 3).reshape(batch, tall, wide, windows * channels)
+    return lax.conv_general_dilated(
+        copies.astype(kernel.dtype),
+        kernel,
+        strides,
+        "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=windows,
+    )
 
 
 def _check_shapes(

@@ -12,6 +12,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.run_thresholds import run_thresholds
 from stochconv_jax.evaluation.thresholds import DECIDING
+from stochconv_jax.inference.exported_network import is_exported, read_exported
 from stochconv_jax.inference.photographs import (
     FramedPhotograph,
     Photograph,
@@ -172,10 +173,10 @@ class Predictor:
 def load_run(
     workdir: str | pathlib.Path, *, checkpoint: str = "", draws: int = 0, batch_size: int = 0
 ) -> Predictor:
-    """Loads a trained run, ready to predict photographs.
+    """Loads a trained run, or what `stochconv export --format=safetensors` made of one.
 
     Args:
-      workdir: directory of the run.
+      workdir: directory of the run, or of the exported network.
       checkpoint: "best" or "latest"; as the run's config says where "".
       draws: of windows, averaged per image; as the run's config says where 0.
       batch_size: images at a time, which changes no result; as the config says where 0.
@@ -183,6 +184,8 @@ def load_run(
     Raises:
       InputError: there is no trained run, or an argument is not usable.
     """
+    if is_exported(pathlib.Path(workdir)):
+        return _load_exported(pathlib.Path(workdir), checkpoint, draws, batch_size)
     config = Run.open(workdir).config.copy_and_resolve_references().unlock()
     config.eval.checkpoint = checkpoint or config.eval.checkpoint
     config.eval.samples = draws or config.eval.samples
@@ -198,6 +201,25 @@ def load_run(
     # Of a last training on everything else, the test images stand where validation stood.
     chosen_on = "test images" if run.config.data.retrain else "validation split"
     return Predictor(network, threshold, f"{DECIDING} on the run's {chosen_on}")
+
+
+def _load_exported(
+    directory: pathlib.Path, checkpoint: str, draws: int, batch_size: int
+) -> Predictor:
+    network, threshold, note = read_exported(directory)
+    config = network.run.config.copy_and_resolve_references().unlock()
+    held, chosen_for = config.eval.checkpoint, config.eval.samples
+    if checkpoint not in ("", held):
+        raise InputError(
+            f"{directory} holds the {held} checkpoint alone; export the run again with "
+            f"--checkpoint={checkpoint}"
+        )
+    config.eval.samples = draws or chosen_for
+    config.eval.batch_size = batch_size or config.eval.batch_size
+    if network.run.num_outputs == 1 and config.eval.samples != chosen_for:
+        note += f", for {chosen_for} draw{'s' * (chosen_for > 1)}"
+    run = dataclasses.replace(network.run, config=config.lock())
+    return Predictor(dataclasses.replace(network, run=run), threshold, note)
 
 
 def _name(image: Photograph, place: int) -> str:

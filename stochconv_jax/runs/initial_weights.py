@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
@@ -11,11 +10,11 @@ from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.from_config import backbone_from_config, model_from_config
-from stochconv_jax.models.parameter_names import canonical_name, place_name
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.models.weights.assignment import Assignment, assign
 from stochconv_jax.models.weights.published import weights_path
 from stochconv_jax.models.weights.read_file import read_weight_file
+from stochconv_jax.models.weights.state_arrays import state_arrays
 from stochconv_jax.models.weights.weight_file import WeightFile, file_sha256
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import make_mesh, replicated
@@ -106,11 +105,7 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
     shapes = nnx.state(abstract, nnx.Param, nnx.BatchStat)
     with Checkpoints(directory, replicated(make_mesh())) as checkpoints:
         state, step = checkpoints.restore_model("best", shapes)
-    arrays = {
-        (place_name if joined else canonical_name)(path): np.asarray(variable[...])
-        for part in state
-        for path, variable in nnx.to_flat_state(part)
-    }
+    arrays = state_arrays(state, joined)
     return WeightFile(
         directory,
         f"run, step {step}",

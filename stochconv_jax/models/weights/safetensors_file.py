@@ -41,6 +41,7 @@ def read_safetensors_file(path: pathlib.Path) -> WeightFile:
         said.get("backbone", ""),
         said.get("pixels", ""),
         said.get("conventions", ""),
+        joined=said.get("joined") == "True",
         pixel_mean=tuple(json.loads(said.get("pixel_mean", "[]"))),
         pixel_deviation=tuple(json.loads(said.get("pixel_deviation", "[]"))),
     )
