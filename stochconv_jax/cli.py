@@ -13,6 +13,7 @@ VERBS = {
     "eval": "judge a run on labelled images, with intervals and a report",
     "predict": "let a run classify images",
     "explain": "show why a run says what it says of images",
+    "demo": "let people ask runs on a page, and flag what is wrong",
     "feedback": "make what people flagged as wrong ready to train with",
     "retrain": "train on old and corrected images, and take it where it is not worse",
     "study": "train and evaluate several models with several seeds",

@@ -11,9 +11,12 @@ import stochconv_jax
 from stochconv_jax.configs import base
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
+from stochconv_jax.demonstration.network import DemoNetwork
+from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evaluation.external import external_images, folder_table
+from stochconv_jax.feedback.store import FeedbackStore
 from stochconv_jax.prediction.command import main as predict
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.loop import train
@@ -302,3 +305,22 @@ def test_a_table_is_divided_into_folds_by_group(folder):
 
 def judge_on(run, others):
     evaluate(Run.open(run).config, run, data=str(others))
+
+
+def test_a_demo_asks_for_the_columns_that_its_network_is_given(joined, folder, tmp_path):
+    pytest.importorskip("gradio", reason="the demo extra is not installed")
+    from stochconv_jax.demonstration.page import DemoPage
+
+    network, store = DemoNetwork.load(joined, 0.2), FeedbackStore(tmp_path / "flags", create=True)
+    page = DemoPage([network], store, UploadLimits())
+    labels = [each["props"].get("label") for each in page.build().config["components"]]
+    assert [label for label in labels if label in network.columns] == ["age", "sex", "smoker"]
+    upload = {"path": str(folder / "1.png"), "orig_name": "1.png"}
+    for told, row in (
+        ((40, "male", ""), {"age": "40", "sex": "male", "smoker": ""}),
+        ((None, "", "yes"), {"age": "", "sex": "", "smoker": "yes"}),
+    ):
+        answer, _ = page.predict(upload, None, network.name, *told)
+        expected = stochconv_jax.load_run(joined).predict([folder / "1.png"], [row])
+        found = list(answer["probabilities"].values())
+        np.testing.assert_allclose(found, expected.probabilities[0], rtol=1e-4)

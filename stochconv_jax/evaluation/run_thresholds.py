@@ -29,16 +29,20 @@ def run_thresholds(
     if network.run.num_outputs > 1:
         return {}
     path = network.run.directory / "thresholds.json"
-    config = network.run.config
-    placement = config.eval.placement or config.model.placement
-    chosen_for = {"step": network.step, "draws": config.eval.samples, "placement": placement}
     if path.is_file():
         kept = read_json(path)
-        if kept["chosen_for"] == chosen_for:
+        if kept["chosen_for"] == chosen_for(network):
             return kept["thresholds"]
     validation = network.predict_split(dataset or network.run.load_dataset(), "validation")
     scores = validation.probabilities.mean(axis=1)[:, 1]
     thresholds = choose_thresholds(validation.labels, scores)
-    content: dict[str, Any] = {"chosen_for": chosen_for, "thresholds": thresholds}
+    content: dict[str, Any] = {"chosen_for": chosen_for(network), "thresholds": thresholds}
     atomic_write(path, json.dumps(content, indent=2) + "\n")
     return thresholds
+
+
+def chosen_for(network: TrainedNetwork) -> dict[str, Any]:
+    """Returns what a network's predictions depend on beside its run: it tells choices apart."""
+    config = network.run.config
+    placement = config.eval.placement or config.model.placement
+    return {"step": network.step, "draws": config.eval.samples, "placement": placement}

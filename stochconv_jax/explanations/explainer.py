@@ -33,10 +33,12 @@ class Explainer:
     Attributes:
       network: restored from a run.
       methods: names of METHODS.
+      rows: images in memory at a time, which changes no map.
     """
 
     network: TrainedNetwork
     methods: tuple[str, ...]
+    rows: int = ROWS
 
     @classmethod
     def of_run(cls, network: TrainedNetwork, methods: Sequence[str] = ()) -> "Explainer":
@@ -45,21 +47,7 @@ class Explainer:
         Raises:
           InputError: a method is unknown, or asks for a branch that the network has not.
         """
-        possible = possible_methods(network.run)
-        if not possible:
-            raise InputError(
-                f"the network of {network.run.directory} reads no pixels to explain by"
-            )
-        for method in methods:
-            if method not in METHODS:
-                raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
-            if method not in possible:
-                branch = "stochastic" if method == WINDOW_MAP else "global"
-                raise InputError(
-                    f"the network of {network.run.directory} has no {branch} branch, so that "
-                    f"{method} cannot be had; use {' or '.join(possible)}"
-                )
-        return cls(network, tuple(methods) or possible)
+        return cls(network, chosen_methods(network.run, methods))
 
     def explain(
         self, photographs: Sequence[FramedPhotograph], targets: Sequence[int]
@@ -73,9 +61,9 @@ class Explainer:
         run, draws = self.network.run, self.network.run.config.eval.samples
         model = run.abstract_model(run.config.eval.placement)
         key = run.key(Purpose.EVALUATION)
-        batches = photograph_batches(photographs, run, ROWS)
-        for first, (own, batch) in zip(range(0, len(photographs), ROWS), batches, strict=True):
-            chosen = jnp.array(np.resize(targets[first : first + ROWS], ROWS))
+        batches = photograph_batches(photographs, run, self.rows)
+        for first, (own, batch) in zip(range(0, len(photographs), self.rows), batches, strict=True):
+            chosen = jnp.array(np.resize(targets[first : first + self.rows], self.rows))
             found = {
                 name: make_maps(model, name, draws)(self.network.state, batch, key, chosen)
                 for name in self.methods
@@ -96,6 +84,27 @@ def possible_methods(run: Run) -> tuple[str, ...]:
         for method, branch in asked.items()
         if branch in branches or (method == "occlusion" and run.sees_pixels)
     )
+
+
+def chosen_methods(run: Run, methods: Sequence[str] = ()) -> tuple[str, ...]:
+    """Returns `methods`, or all that a run's network can be asked for where there are none.
+
+    Raises:
+      InputError: a method is unknown, or asks for a branch that the network has not.
+    """
+    possible = possible_methods(run)
+    if not possible:
+        raise InputError(f"the network of {run.directory} reads no pixels to explain by")
+    for method in methods:
+        if method not in METHODS:
+            raise InputError(f"there is no method {method!r}; use one of {', '.join(METHODS)}")
+        if method not in possible:
+            branch = "stochastic" if method == WINDOW_MAP else "global"
+            raise InputError(
+                f"the network of {run.directory} has no {branch} branch, so that "
+                f"{method} cannot be had; use {' or '.join(possible)}"
+            )
+    return tuple(methods) or possible
 
 
 @functools.lru_cache(maxsize=8)

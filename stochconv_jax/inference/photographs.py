@@ -14,7 +14,7 @@ from stochconv_jax.data.pipeline.batches import Batch, decode, derive_views
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run
 
-Photograph = str | pathlib.Path | np.ndarray | Image.Image
+Photograph = str | pathlib.Path | bytes | np.ndarray | Image.Image
 
 
 class FramedPhotograph(NamedTuple):
@@ -38,15 +38,16 @@ def frame_photograph(photograph: Photograph, framing: Framing, name: str = "") -
     """Reads and frames one photograph.
 
     Args:
-      photograph: path of an image file; uint8 [H, W, 3] of RGB; or an image of Pillow.
+      photograph: path of an image file; its content; uint8 [H, W, 3] of RGB; or an image of Pillow.
       framing: of the run.
-      name: what to call it; the path where "".
+      name: what to call it; where "", the path, or "" of a content.
 
     Raises:
       InputError: it is not a whole image; the message does not name it.
     """
     encoded = _encoded(photograph)
-    return FramedPhotograph(name or str(photograph), framing.frame(encoded), content_index(encoded))
+    known = "" if isinstance(photograph, bytes) else str(photograph)
+    return FramedPhotograph(name or known, framing.frame(encoded), content_index(encoded))
 
 
 def content_index(encoded: bytes) -> int:
@@ -82,6 +83,8 @@ def photograph_batches(
 
 
 def _encoded(photograph: Photograph) -> bytes:
+    if isinstance(photograph, bytes):
+        return photograph
     if isinstance(photograph, str | pathlib.Path):
         try:
             return pathlib.Path(photograph).read_bytes()

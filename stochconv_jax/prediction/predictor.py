@@ -84,8 +84,8 @@ class Predictor:
         """Predicts photographs of any size, framed as the run's were.
 
         Args:
-          images: paths, arrays uint8 [H, W, 3] of RGB, or Pillow's images; of a network that reads
-            no pixels, names.
+          images: paths, contents of files, arrays uint8 [H, W, 3] of RGB, or Pillow's images; of a
+            network that reads no pixels, names.
           metadata: of a network with a metadata branch, what is known of each image by column, ""
             or None where nothing is.
 

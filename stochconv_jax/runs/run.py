@@ -210,7 +210,8 @@ class Run:
             for example, split in zip(dataset.examples, dataset.splits, strict=True)
         )
         # What was chosen for an earlier training of this directory holds for no other.
-        (self.directory / "thresholds.json").unlink(missing_ok=True)
+        for chosen in ("thresholds.json", "doubts.json"):
+            (self.directory / chosen).unlink(missing_ok=True)
         write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
         _write_json(self.directory / "data.json", self.data)
         write_metadata(self.directory, self.metadata)

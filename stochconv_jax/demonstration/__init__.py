@@ -1,0 +1,1 @@
+"""A page on which people ask trained networks, look at why, and flag what is wrong."""
