@@ -1,7 +1,7 @@
 """Where do a network and one that learnt nothing point? python -m benchmarks.explanations_plot.
 
 Draws synthetic lesions with the maps of the quickstart's network and of one that was trained on
-shuffled labels: docs/explanations.md.
+shuffled labels, whose colours end where those of the first do: docs/explanations.md.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from benchmarks.explanations import as_shown
 from benchmarks.shuffled_lesions import drawn_mask
 from stochconv_jax.data.pipeline.batches import decode
 from stochconv_jax.explanations.explainer import Explainer
-from stochconv_jax.explanations.picture import TITLES, draw_map
+from stochconv_jax.explanations.picture import TITLES, draw_map, strongest
 from stochconv_jax.inference.photographs import FramedPhotograph
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.run import Run
@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         grid[row, 0].imshow(image)
         grid[row, 0].set_title("lesion, outlined", fontsize=9)
         for axes, (told, method) in zip(grid[row, 1:], columns, strict=True):
-            draw_map(axes, image, as_shown(found[told][method]), TITLES[method] + told)
+            shown = as_shown(found[told][method])
+            top = strongest(as_shown(found[""][method]))
+            draw_map(axes, image, shown, TITLES[method] + told, top)
         for axes in grid[row]:
             _outline(axes, mask)
     figure.savefig(options.output, dpi=110)

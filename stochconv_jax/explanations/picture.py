@@ -52,20 +52,35 @@ def blocks(attribution: np.ndarray, coverage: np.ndarray) -> tuple[np.ndarray, n
     return np.where(looks > 0, weights / np.where(looks > 0, looks, 1), 0), looks
 
 
+def strongest(values: np.ndarray) -> float:
+    """Returns the 99th percentile of a map's absolute values; 1 where it is 0."""
+    return float(np.nanpercentile(np.abs(values), 99, method="higher")) or 1.0
+
+
 def _draw_photograph(axes: Axes, image: np.ndarray, title: str) -> None:
     axes.imshow(image)
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
 
 
-def draw_map(axes: Axes, image: np.ndarray, values: np.ndarray, title: str) -> None:
-    """Draws a map [rows, columns], NaN where nothing was seen, over the image in grey."""
+def draw_map(
+    axes: Axes, image: np.ndarray, values: np.ndarray, title: str, top: float | None = None
+) -> None:
+    """Draws a map over the image in grey.
+
+    Args:
+      axes: to draw into.
+      image: uint8 [H, W, 3].
+      values: [rows, columns] of any size, NaN where nothing was seen.
+      title: of the panel.
+      top: the value at which the colours end; that of `strongest` where None.
+    """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     extent = (0, image.shape[1], image.shape[0], 0)
     axes.imshow(grey, cmap="gray", vmin=-80, vmax=335)
     unseen = np.isnan(values)
     signed = np.nanmin(values, initial=0) < 0
-    top = float(np.nanpercentile(np.abs(values), 99, method="higher")) or 1.0
+    top = strongest(values) if top is None else top
     strength = np.clip(np.abs(np.nan_to_num(values)) / top, 0, 1)
     drawn = axes.imshow(
         np.nan_to_num(values),
