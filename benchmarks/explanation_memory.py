@@ -16,7 +16,7 @@ from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.markdown_table import markdown_table
 from stochconv_jax.models.from_config import backbone_from_config, model_from_config
 
-DRAWS = (1, 4, 16)
+DRAWS = (1, 16)
 
 
 def main() -> None:
