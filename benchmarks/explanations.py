@@ -27,6 +27,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import Estimate, group_numbers
 from stochconv_jax.explanations.explainer import ROWS, Explainer
 from stochconv_jax.explanations.faithfulness import CELLS, FaithfulnessCurves, faithfulness_curves
+from stochconv_jax.explanations.page import seen_image
 from stochconv_jax.explanations.picture import TITLES, blocks
 from stochconv_jax.inference.photographs import FramedPhotograph, photograph_batches
 from stochconv_jax.inference.probabilities import class_probabilities
@@ -61,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = TrainedNetwork.restore(Run.open(options.run))
     dataset = network.run.load_dataset()
     places = dataset.indices(options.split)[: options.images]
-    masks = np.stack([_mask(dataset, place, options.masks) for place in places])
+    crop = network.run.config.data.crop_size
+    masks = np.stack([seen_image(_mask(dataset, each, options.masks), crop) for each in places])
     found = judge(network, dataset, places, masks)
-    groups = group_numbers([dataset.examples[place].group or str(place) for place in places])
+    groups = group_numbers([dataset.examples[place].group for place in places])
     judged = {
         name: {figure: _estimate(values, groups) for figure, values in figures.items()}
         for name, figures in found.items()

@@ -19,6 +19,7 @@ from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.preparation.lesion_drawing import lesion_mask
 from stochconv_jax.data.preparation.synthetic_lesions import CLASSES
+from stochconv_jax.errors import InputError
 
 SEED = 0
 
@@ -34,9 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_shuffled(dataset: ImageDataset, output: pathlib.Path) -> None:
-    """Writes synthetic lesions as files, their labels shuffled within each split."""
+    """Writes synthetic lesions as files, their labels shuffled within each split.
+
+    Raises:
+      InputError: the directory is there.
+    """
+    if output.exists():
+        raise InputError(f"{output} is there already; name another --output")
     for name in ("images", "masks"):
-        (output / name).mkdir(parents=True, exist_ok=True)
+        (output / name).mkdir(parents=True)
     labels = shuffled_labels(dataset)
     rows = []
     for place, example in enumerate(tqdm(dataset.examples, "Writing", unit="image", leave=False)):
