@@ -54,6 +54,7 @@ def test_a_page_and_the_maps_of_every_method_are_written(explained, straight):
     assert written.count("data:image/png;base64,") == 5
     assert "broken.jpg: " in written
     assert "http" not in written
+    assert "It was trained on 32 drawings by a program" in written
 
 
 def test_a_map_does_not_depend_on_what_else_is_explained(

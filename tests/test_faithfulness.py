@@ -1,12 +1,16 @@
 """What is hidden from a network, and what its score does as more and more of an image is."""
 
+import json
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 from toy_family import Toy
 
-from benchmarks.explanations import on_the_lesion
+from benchmarks.explanations import methods_table, on_the_lesion
 from stochconv_jax.explanations.faithfulness import faithfulness_curves
 from stochconv_jax.explanations.maps import integrated_gradients_map
 from stochconv_jax.explanations.views import class_scores, hide
@@ -80,3 +84,10 @@ def test_the_highest_place_of_a_coarse_map_is_the_middle_of_its_cell():
     found = on_the_lesion(maps, mask)
     assert found["pointing"] == 1
     assert found["inside"] > 0.75
+
+
+@pytest.mark.parametrize("name", ["lesions", "shuffled", "ham10000"])
+def test_the_documented_table_is_the_kept_one(name):
+    docs = pathlib.Path(__file__).parents[1] / "docs"
+    kept = json.loads((docs / "results" / f"explanations_{name}.json").read_text())
+    assert methods_table(kept["methods"]).strip() in (docs / "explanations.md").read_text()

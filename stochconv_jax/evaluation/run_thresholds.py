@@ -1,6 +1,7 @@
 """The thresholds of a run: chosen once on its validation split, and kept with it."""
 
 import json
+import sys
 from typing import Any
 
 from stochconv_jax.atomic_write import atomic_write
@@ -33,6 +34,7 @@ def run_thresholds(
         kept = read_json(path)
         if kept["chosen_for"] == chosen_for(network):
             return kept["thresholds"]
+    print("choosing the threshold on the validation images, which is done once", file=sys.stderr)
     validation = network.predict_split(dataset or network.run.load_dataset(), "validation")
     scores = validation.probabilities.mean(axis=1)[:, 1]
     thresholds = choose_thresholds(validation.labels, scores)

@@ -11,6 +11,7 @@ from stochconv_jax.explanations.explainer import Explainer, Maps
 from stochconv_jax.explanations.picture import TITLES, draw_maps
 from stochconv_jax.prediction.predictor import PhotographPrediction
 from stochconv_jax.runs.provenance import provenance
+from stochconv_jax.runs.training_images import describe_training
 
 MEANINGS = {
     "grad_cam": "which places of the global branch's last map, a coarse one, speak for the class.",
@@ -57,6 +58,7 @@ class ExplanationPage:
             {},
             run=run.directory.resolve().name,
             checkpoint=run.config.eval.checkpoint,
+            trained=describe_training(run),
             draws=run.config.eval.samples if run.sees_high else 1,
             legend=[(TITLES[name], MEANINGS[name]) for name in self.explainer.methods],
             shown=self.shown,

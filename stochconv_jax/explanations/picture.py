@@ -91,6 +91,15 @@ def draw_map(
         extent=extent,
         interpolation="nearest",
     )
+    if not np.nan_to_num(values).any():
+        axes.annotate(
+            "nothing spoke for it",
+            (0.5, 0.5),
+            xycoords="axes fraction",
+            ha="center",
+            fontsize=8,
+            backgroundcolor="white",
+        )
     if unseen.any():
         whole = cv2.resize(
             unseen.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_NEAREST
