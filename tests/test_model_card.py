@@ -1,6 +1,8 @@
 """The model card beside an exported network."""
 
 import json
+import re
+import shutil
 
 from exported_directory import export
 
@@ -62,3 +64,18 @@ def test_the_card_holds_the_figures_of_the_evaluation_that_was_kept(straight, tm
     assert "| brier_score | 0.200 [0.125, 0.250] |" in card
     assert "| 95% specificity: 0.500 | 0.250 [0.125, 0.500] | 0.750 |" in card
     assert "    - type: roc_auc\n      value: 0.8125\n" in card
+
+
+def test_a_class_that_holds_a_bar_breaks_no_table(straight, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    for name in ("data.json", "images.csv"):
+        text = (run / name).read_text()
+        (run / name).write_text(text.replace("malignant", "naevus|malignant"))
+    (run / "eval").mkdir()
+    row = {"class": "naevus|malignant", "images": 1, "roc_auc": 0.5, "roc_auc_interval": None}
+    metrics = METRICS | {"classes": [row | {"sensitivity": 0.5, "specificity": 0.5}]}
+    (run / "eval" / "metrics.json").write_text(json.dumps(metrics))
+    card = card_of(run, tmp_path / "x")
+    rows = [line for line in card.splitlines() if line.startswith(r"| naevus\|malignant |")]
+    assert [len(re.split(r"(?<!\\)\|", line)) - 2 for line in rows] == [4, 5]
