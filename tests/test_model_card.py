@@ -47,17 +47,16 @@ def test_the_card_tells_data_decision_limits_and_licence(straight, tmp_path):
     assert "{{" not in card
 
 
+def evaluated(straight, directory, metrics):
+    """Copies the run, with an evaluation that was kept."""
+    shutil.copytree(straight, directory)
+    (directory / "eval").mkdir()
+    (directory / "eval" / "metrics.json").write_text(json.dumps(metrics))
+    return directory
+
+
 def test_the_card_holds_the_figures_of_the_evaluation_that_was_kept(straight, tmp_path):
-    run = tmp_path / "run"
-    run.symlink_to(straight, target_is_directory=True)
-    kept = straight / "eval" / "metrics.json"
-    kept.parent.mkdir()
-    kept.write_text(json.dumps(METRICS))
-    try:
-        card = card_of(run, tmp_path / "x")
-    finally:
-        kept.unlink()
-        kept.parent.rmdir()
+    card = card_of(evaluated(straight, tmp_path / "run", METRICS), tmp_path / "x")
     assert "50 images (40 groups) of the test split" in card
     assert "made with step 1, other than this file" in card
     assert "| roc_auc | 0.812 [0.700, 0.900] |" in card
@@ -66,16 +65,16 @@ def test_the_card_holds_the_figures_of_the_evaluation_that_was_kept(straight, tm
     assert "    - type: roc_auc\n      value: 0.8125\n" in card
 
 
-def test_a_class_that_holds_a_bar_breaks_no_table(straight, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(straight, run)
+def test_classes_have_a_table_that_a_bar_in_a_name_does_not_break(straight, tmp_path):
+    """Of more than two, an evaluation has no thresholds."""
+    metrics = {name: value for name, value in METRICS.items() if name != "thresholds"}
+    row = {"class": "naevus|malignant", "images": 1, "roc_auc": 0.5, "roc_auc_interval": None}
+    metrics["classes"] = [row | {"sensitivity": 0.5, "specificity": 0.5}]
+    run = evaluated(straight, tmp_path / "run", metrics)
     for name in ("data.json", "images.csv"):
         text = (run / name).read_text()
         (run / name).write_text(text.replace("malignant", "naevus|malignant"))
-    (run / "eval").mkdir()
-    row = {"class": "naevus|malignant", "images": 1, "roc_auc": 0.5, "roc_auc_interval": None}
-    metrics = METRICS | {"classes": [row | {"sensitivity": 0.5, "specificity": 0.5}]}
-    (run / "eval" / "metrics.json").write_text(json.dumps(metrics))
     card = card_of(run, tmp_path / "x")
     rows = [line for line in card.splitlines() if line.startswith(r"| naevus\|malignant |")]
     assert [len(re.split(r"(?<!\\)\|", line)) - 2 for line in rows] == [4, 5]
+    assert "| threshold |" not in card
