@@ -1,4 +1,4 @@
-"""Exports a run's network for elsewhere: python -m stochconv_jax.export --help."""
+"""Exports a run's network for elsewhere: stochconv export --help."""
 
 
 def main() -> None:

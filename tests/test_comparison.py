@@ -277,3 +277,7 @@ def test_a_table_lines_up_on_a_terminal():
         "| longer name | 10  |",
     ]
     assert markdown_table(["model"], []).count("\n") == 1
+
+
+def test_a_bar_or_a_new_line_in_a_cell_breaks_no_table():
+    assert markdown_table(["a|b"], [["c\nd"]]).splitlines()[::2] == [r"| a\|b |", "| c d  |"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from four_devices import assert_gradients_equal_one_devices
 from jax.test_util import check_grads
+from support import noise
 
 from benchmarks.readable_stochastic_conv import readable_stochastic_conv
 from stochconv_jax.ops import (
@@ -18,6 +19,7 @@ from stochconv_jax.ops import (
     stochastic_conv_polyphase,
     window_size,
 )
+from stochconv_jax.ops.method import portable_forms
 
 
 def naive_stochastic_conv(images, kernel, corners, output_size, strides):
@@ -271,3 +273,13 @@ def test_shapes_that_do_not_fit_are_refused_by_name():
         polyphase(images, (2, 2))
     with pytest.raises(ValueError, match="use one of auto, loop, batched"):
         stochastic_conv(images, kernel, corners, *geometry, method="fast")
+
+
+def test_windows_that_are_copied_are_convolved_alike():
+    images, kernel = noise(0, 2, 40, 44, 3), np.random.default_rng(1).normal(size=(3, 3, 3, 8))
+    corners = np.array([[[0, 0], [3, 7]], [[27, 31], [1, 30]]], np.int32)
+    kernel = kernel.astype(np.float32)
+    wanted = stochastic_conv(images, kernel, corners, (6, 6))
+    with portable_forms():
+        found = stochastic_conv(images, kernel, corners, (6, 6))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-3)

@@ -1,4 +1,4 @@
-"""The command line of `python -m stochconv_jax.export`."""
+"""The command line of `stochconv export`."""
 
 import argparse
 import dataclasses
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m stochconv_jax.export", description=DESCRIPTION, allow_abbrev=False
+        "stochconv export", description=DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument("run", help="directory of a trained run")
     parser.add_argument("--format", required=True, choices=FILES, help="what to write")

@@ -17,7 +17,7 @@ from stochconv_jax.saved_config import EXPORTED
 
 # Where things lay on the machine that trained; nobody else is told.
 PLACES = {
-    "data": ("directory", "origin", "table", "prepared_directory"),
+    "data": ("directory", "origin", "table", "prepared_directory", "feedback"),
     "model": ("weights",),
 }
 
@@ -51,7 +51,7 @@ def describe(predictor: Predictor, program: Program, file: str) -> dict[str, Any
         "step": network.step,
         "epochs": network.epochs,
         "data": dict(run.data),
-        "run": _without_places(run.config).to_dict(),
+        "run": without_places(run.config).to_dict(),
     }
 
 
@@ -77,9 +77,10 @@ def _windows(run: Run, program: Program) -> dict[str, Any] | None:
     return None
 
 
-def _without_places(config: ConfigDict) -> ConfigDict:
+def without_places(config: ConfigDict) -> ConfigDict:
+    """Returns a config whose PLACES are empty."""
     config = config.copy_and_resolve_references().unlock()
     for section, fields in PLACES.items():
         for field in fields:
-            config[section][field] = ""
+            config[section][field] = type(config[section][field])()
     return config

@@ -11,6 +11,7 @@ import jinja2
 
 from stochconv_jax.evaluation.kept_evaluation import read_metrics
 from stochconv_jax.evaluation.report import EXPLANATIONS
+from stochconv_jax.markdown_table import markdown_cell
 from stochconv_jax.prediction.predictor import Predictor
 from stochconv_jax.saved_config import read_json
 
@@ -44,6 +45,7 @@ def model_card(predictor: Predictor, content: Mapping[str, Any], name: str, lice
     )
     environment.filters["figure"] = _figure
     environment.filters["json"] = json.dumps
+    environment.filters["cell"] = markdown_cell
     images = run.images()
     return environment.get_template("model_card.md.jinja").render(
         name=name,

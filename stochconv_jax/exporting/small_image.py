@@ -13,8 +13,8 @@ def small_images(images: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Shrinks images, each pixel the mean of its area, to whole grey levels.
 
     In OpenCV's own steps and order of sums, since means that lie in the middle of two levels are
-    frequent: on the CPU what the host makes, to the bit at usual sizes. A compiler that fuses
-    products and sums may round such a mean to the other level.
+    frequent: operation by operation what the host makes, to the bit. A compiler that fuses products
+    and sums, as XLA does, may round such a mean to the other level.
 
     Args:
       images: uint8 [B, H, W, 3].

@@ -5,18 +5,25 @@ model.onnx; neither the package that the network was trained with nor its data.
 """
 
 import argparse
+import csv
 import hashlib
 import io
 import json
+import math
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 HERE = pathlib.Path(__file__).resolve().parent
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
+# What tables write where nothing is known.
+UNKNOWN = ("unknown", "nan", "n/a", "none")
 
 
 def read_config(directory: str | pathlib.Path = HERE) -> dict[str, Any]:
@@ -29,10 +36,11 @@ def frame(encoded: bytes, framing: dict[str, Any]) -> np.ndarray:
 
     As the training images were: upright, what is transparent white, the centre square of large
     photographs where the framing says so, Lanczos, and once through JPEG at quality 95.
+
+    Raises:
+      ValueError: it is not a whole image of FORMATS and MODES, or too large to be opened safely.
     """
-    image = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
-    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
-        raise ValueError(f"it has {image.mode} pixels; convert it to 8-bit RGB")
+    image = _open(encoded)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -69,13 +77,21 @@ def corners(windows: dict[str, Any], index: int) -> np.ndarray:
 
 
 def metadata(config: dict[str, Any], row: dict[str, str]) -> np.ndarray:
-    """Returns the inputs, float32 [M], of what is known: {column: text}, "" where nothing is."""
+    """Returns the inputs, float32 [M], of what is known: {column: text}, "" where nothing is.
+
+    Raises:
+      ValueError: a column is missing, or a number is none.
+    """
     values: list[float] = []
     for column, fitted in config["metadata"]["numbers"].items():
-        text = str(row[column]).strip()
-        values += [(float(text) - fitted["mean"]) / fitted["deviation"], 0] if text else [0, 1]
+        text = _cell(row, column)
+        if text:
+            values += [(_number(text, column) - fitted["mean"]) / fitted["deviation"], 0]
+        else:
+            values += [0, 1]
     for column, known in config["metadata"]["categories"].items():
-        values += [str(row[column]).strip() == value for value in [*known, ""]]
+        text = _cell(row, column)
+        values += [text == value for value in [*known, ""]]
     return np.array(values, np.float32)
 
 
@@ -137,20 +153,95 @@ def main() -> None:
         "--known", nargs="*", default=(), metavar="COLUMN=VALUE", help="what a table would say"
     )
     options = parser.parse_args()
+    config = read_config()
+    sees_pixels = config["framing"] is not None
+    if sees_pixels and not options.images:
+        parser.error("no image is named; name files")
+    try:
+        row = _known(config, options.known)
+    except ValueError as error:
+        parser.error(str(error))
     network = Network()
-    columns = network.config["metadata"] or {"numbers": {}, "categories": {}}
-    row = dict.fromkeys([*columns["numbers"], *columns["categories"]], "")
-    row |= dict(pair.split("=", 1) for pair in options.known)
-    print("image", *network.config["classes"], "decision", sep=",")
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["image", *config["classes"], "decision"])
     # A network that reads a table alone is asked of the row.
-    for path in options.images if network.config["framing"] else [None]:
+    for path in options.images if sees_pixels else [None]:
         try:
             given = network.inputs(path.read_bytes() if path else b"", row)
         except (OSError, ValueError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             continue
         found = network.probabilities(network.logits([given]))
-        print(path or "row", *(f"{each:.6g}" for each in found[0]), *network.decide(found), sep=",")
+        shown = [f"{each:.6g}" for each in found[0]]
+        table.writerow([path or "row", *shown, *network.decide(found)])
+
+
+def _known(config: dict[str, Any], pairs: Sequence[str]) -> dict[str, str]:
+    """Returns the row that --known tells, "" for columns that it leaves out.
+
+    Raises:
+      ValueError: a pair has no "=", the network is not given its column, or its number is none.
+    """
+    fitted = config["metadata"] or {"numbers": {}, "categories": {}}
+    columns = [*fitted["numbers"], *fitted["categories"]]
+    row = dict.fromkeys(columns, "")
+    for pair in pairs:
+        column, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--known {pair} has no value; write {pair}=VALUE")
+        if column not in row:
+            raise ValueError(
+                f"--known {pair}: the network is not given {column!r}; "
+                f"it is given {', '.join(columns) or 'no table'}"
+            )
+        row[column] = value
+    if config["metadata"]:
+        metadata(config, row)  # a number that is none is told before any image is read
+    for column, values in fitted["categories"].items():
+        if _cell(row, column) not in (*values, ""):
+            print(
+                f"{column} is {row[column]!r} and of no image that trained: it tells the network "
+                f"nothing; values are {', '.join(values)}",
+                file=sys.stderr,
+            )
+    return row
+
+
+def _cell(row: dict[str, str], column: str) -> str:
+    """What a row states of a column, "" where it says that it does not know."""
+    if column not in row:
+        raise ValueError(f"the row has no column {column!r}, which the network is given")
+    text = "" if row[column] is None else str(row[column]).strip()
+    return "" if text.lower() in UNKNOWN else text
+
+
+def _number(text: str, column: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{column} is {text!r}, which is no number; leave it out if not known")
+    return value
+
+
+def _open(encoded: bytes) -> Image.Image:
+    """The image of a file's content, upright."""
+    if not encoded:
+        raise ValueError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+        if image.mode in MODES:
+            return ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        raise ValueError("not an image of " + ", ".join(FORMATS)) from error
+    except Image.DecompressionBombError as error:
+        raise ValueError("more pixels than can be opened safely; shrink it first") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"damaged: {error}") from error
+    raise ValueError(f"{image.mode} pixels; convert it to 8-bit RGB")
 
 
 def _threefry(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
