@@ -12,6 +12,7 @@ from stochconv_jax.demonstration.guard import Guard
 from stochconv_jax.demonstration.page import CSS, DemoPage
 from stochconv_jax.demonstration.periodic import every
 from stochconv_jax.demonstration.rate_limit import RateLimit
+from stochconv_jax.demonstration.uploaded_image import MEGA
 from stochconv_jax.errors import InputError
 
 # Sessions in memory, the latest, and seconds that each is remembered; it holds one upload.
@@ -36,7 +37,8 @@ def serve(
     Raises:
       InputError: it cannot listen there.
     """
-    blocks = page.build()
+    blocks, longest_file = page.build(), int(page.limits.megabytes * MEGA)
+    guard = Middleware(Guard, rate=RateLimit(rate), longest_file=longest_file)
     try:
         app, address, _ = blocks.launch(
             server_name=host,
@@ -53,12 +55,12 @@ def serve(
             pwa=False,
             mcp_server=False,
             state_session_capacity=SESSIONS,
-            max_file_size=int(page.limits.megabytes * 1_000_000),
+            max_file_size=longest_file,
             theme=gradio.themes.Base(
                 font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
             ),
             css_paths=CSS,
-            app_kwargs={"middleware": [Middleware(Guard, rate=RateLimit(rate))]},
+            app_kwargs={"middleware": [guard]},
         )
     except OSError as error:
         raise InputError(
