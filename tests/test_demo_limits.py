@@ -2,11 +2,15 @@
 
 import httpx
 import pytest
-from demo_client import Client, encoded
+from demo_client import Client, encoded, error_of
 from demo_page import guessing_server
 from support import noise_image
 
+from stochconv_jax.demonstration.port import check_port
+from stochconv_jax.demonstration.rate_limit import RateLimit
+from stochconv_jax.demonstration.turns import Turns
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
+from stochconv_jax.errors import InputError
 
 pytest.importorskip("gradio", reason="the demo extra is not installed")
 
@@ -52,6 +56,18 @@ def test_nothing_is_fetched_and_no_session_written(client):
         assert client.get(place).status_code == 403, place
 
 
+def test_no_file_is_read_but_uploads(client, tmp_path, capsys):
+    secret = tmp_path / "secret.png"
+    noise_image(4).save(secret)
+    for meta, reason in (
+        ({}, "The 'meta' field must be explicitly provided"),
+        ({"meta": {"_type": "gradio.FileData"}}, "was not uploaded by a user"),
+    ):
+        error_of(client.call("predict", {"path": str(secret)} | meta, None, "moles"))
+        assert reason in capsys.readouterr().err
+    assert client.get(f"file={secret}").status_code == 403
+
+
 def test_an_upload_is_one_file(client, server):
     image = encoded(noise_image(1))
     two = client.post("upload", files=[("files", (f"{n}.png", image)) for n in range(2)])
@@ -75,3 +91,44 @@ def test_other_pages_in_a_browser_are_turned_away(server):
         assert other.upload(image).status_code == 403, origin
         assert other.call("explain", None).status_code == 403, origin
     assert Client(server[0], Origin=server[0].rstrip("/")).upload(image).status_code == 200
+
+
+def test_only_names_that_were_given_are_answered(tmp_path, server):
+    """A name of somebody else's may point here, and their page would then be of one origin."""
+    for host, allowed in (("localhost:7860", True), ("[::1]:1", True), ("evil.example:1", False)):
+        status = httpx.get(f"{server[0]}config", headers={"Host": host}).status_code
+        assert status == (200 if allowed else 400), host
+    named = {"Host": "demo.example.org", "Origin": "https://demo.example.org"}
+    image = encoded(noise_image(3))
+    assert Client(server[0], **named).upload(image).status_code == 400
+    with guessing_server(tmp_path, names=["demo.example.org"]) as (address, *_):
+        assert Client(address, **named).upload(image).status_code == 200
+
+
+def test_who_asks_too_often_is_told_to_wait():
+    now = [0.0]
+    rate = RateLimit(2, seconds=60, clock=lambda: now[0])
+    assert [rate.allows(client) for client in "aabaa"] == [True, True, True, False, False]
+    now[0] = 61
+    assert rate.allows("a")
+    assert list(rate._times) == ["a"], "clients that left are remembered"
+
+
+def test_a_server_refuses_who_asks_too_often(tmp_path):
+    with guessing_server(tmp_path, rate=2) as (address, *_):
+        client = Client(address)
+        assert [client.call("explain", None).status_code for _ in range(3)] == [500, 500, 429]
+        assert "more than 2 requests in 60 seconds; wait" in client.upload(b"x").json()["error"]
+        other = Client(address, **{"X-Forwarded-For": "192.0.2.1"})
+        assert other.call("explain", None).status_code == 500, "a proxy's clients are told apart"
+        port = httpx.URL(address).port
+        with pytest.raises(InputError, match=f"port {port}: it is taken"):
+            check_port("127.0.0.1", port)
+
+
+def test_a_crowd_is_asked_to_come_back():
+    turns = Turns(most_waiting=0)
+    with turns(), pytest.raises(InputError, match="wait a minute"), turns():
+        pass
+    with turns():
+        pass

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stochconv_jax.demonstration.rate_limit import RateLimit
 from stochconv_jax.demonstration.request_body import BodyError, read_fields, replay
+from stochconv_jax.demonstration.sessions import Sessions
 from stochconv_jax.demonstration.upload_stream import UploadStream
 
 UPLOAD = "/gradio_api/upload"
@@ -29,9 +30,17 @@ class Guard:
     other hosts, and take forms of a thousand files, which any page in a browser may send.
     """
 
-    def __init__(self, app: ASGIApp, rate: RateLimit, longest_file: int):
-        """Stands before `app`; `longest_file` of an upload in bytes."""
-        self.app, self.rate, self.longest_file = app, rate, longest_file
+    def __init__(self, app: ASGIApp, rate: RateLimit, sessions: Sessions, longest_file: int):
+        """Stands before `app`.
+
+        Args:
+          app: that answers what passes.
+          rate: how often each client may ask.
+          sessions: is told who asks.
+          longest_file: of an upload, in bytes.
+        """
+        self.app, self.rate, self.sessions = app, rate, sessions
+        self.longest_file = longest_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands a request on or answers with a sentence."""
@@ -65,7 +74,10 @@ class Guard:
         if scope["path"] == UPLOAD:
             content_type = Headers(scope=scope).get("content-type", "")
             return UploadStream(content_type, receive, self.longest_file)
-        body, _ = await read_fields(receive, REMOTE)
+        body, fields = await read_fields(receive, REMOTE)
+        session = fields.get("session_hash") if isinstance(fields, dict) else None
+        if isinstance(session, str):
+            self.sessions.ask(session, _client(scope))
         return replay(body, receive)
 
 
