@@ -107,7 +107,8 @@ def forget_sessions(app: App, sessions: Sessions) -> None:
             if session not in sessions:
                 holder.session_data.pop(session, None)
                 holder.time_last_used.pop(session, None)
-    for session, messages in list(queue.pending_messages_per_session.items()):
-        if session not in sessions or messages.qsize() > MOST_UNREAD:
+    for session in list(queue.pending_messages_per_session):
+        messages = queue.pending_messages_per_session.get(session)
+        if session not in sessions or (messages and messages.qsize() > MOST_UNREAD):
             queue.pending_messages_per_session.pop(session, None)
             queue.pending_event_ids_session.pop(session, None)
