@@ -56,6 +56,11 @@ class Client:
         return self.call("predict", file, None, network or "moles")
 
 
+def error_of(response):
+    assert response.status_code == 500, response.text
+    return response.json()["error"]
+
+
 def find_chromium(playwright):
     """Returns the path of a Chromium: $CHROMIUM, that of the system, or playwright's; or ""."""
     own = playwright.chromium.executable_path

@@ -2,8 +2,10 @@
 
 import argparse
 import importlib.util
+import math
 import os
 import pathlib
+import re
 import signal
 import threading
 import time
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 from stochconv_jax.command_line import mistakes_in_a_sentence
 from stochconv_jax.data.image_file import find_images
 from stochconv_jax.demonstration.network import QUICK_METHODS, DemoNetwork
+from stochconv_jax.demonstration.port import check_port
 from stochconv_jax.demonstration.rendering import render_example
 from stochconv_jax.demonstration.upload_directory import upload_directory
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
@@ -47,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from stochconv_jax.demonstration.server import serve
 
             page = DemoPage(networks, store, limits, examples)
-            with serve(page, options.host, options.port, options.rate) as address:
+            names = options.server_names
+            with serve(page, options.host, options.port, options.rate, names) as address:
                 print(f"the page is at {address}; flags go to {store.path}; Ctrl-C ends it")
                 threading.Event().wait()
 
@@ -91,12 +95,20 @@ def _examples(directory: str) -> list[pathlib.Path]:
 
 def _check(options: argparse.Namespace) -> None:
     for name in ("megabytes", "megapixels", "rate"):
-        if getattr(options, name) <= 0:
-            raise InputError(f"--{name} is {getattr(options, name)}; it must be more than 0")
+        value = getattr(options, name)
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"--{name} is {value}; it must be a number and more than 0")
     if not 0 <= options.defer <= 1:
         raise InputError(f"--defer is {options.defer}; it must lie from 0 to 1")
     if not 0 < options.port < 65536:
         raise InputError(f"--port is {options.port}; it must lie from 1 to 65535")
+    for name in options.server_names:
+        if not re.fullmatch(r"[\w.-]+|\[[\da-fA-F:.]+\]", name):
+            raise InputError(
+                f"--server-names {name} is no name of a host; leave out https://, the port and "
+                "what follows"
+            )
+    check_port(options.host, options.port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
+    parser.add_argument(
+        "--server-names",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="that browsers reach the page by, a proxy's for one, beside localhost and --host",
+    )
     parser.add_argument(
         "--megabytes", type=float, default=20, help="of a file at most (%(default)s)"
     )

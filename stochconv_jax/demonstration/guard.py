@@ -1,92 +1,98 @@
 """What stands before Gradio's server and turns away what no page of ours asks for."""
 
-import json
-from typing import Any
+import urllib.parse
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stochconv_jax.demonstration.rate_limit import RateLimit
+from stochconv_jax.demonstration.request_body import BodyError, read_fields, replay
+from stochconv_jax.demonstration.sessions import Sessions
+from stochconv_jax.demonstration.upload_stream import UploadStream
 
-# Of a request's fields, in bytes; uploads are limited apart from them, by Gradio.
-LONGEST_FIELDS = 100_000
+UPLOAD = "/gradio_api/upload"
+# What the page and Gradio's clients post to, and what docs/demo.md names for programs. Gradio has
+# more, and two of them, "run/..." and "call/...", take any name for a function that the body names.
+ASKS = frozenset(
+    f"/gradio_api/{route}"
+    for route in ("queue/join", "cancel", "reset", "run/predict", "run/explain", "run/flag")
+)
+# It would write what a session shows to the disk.
+DEEP_LINK = "/gradio_api/deep_link"
 REMOTE = ("http:", "https:")
 
 
 class Guard:
-    """Limits how often a client asks, and keeps the server from fetching what others host.
+    """Lets pass what the page needs, from the page itself or a program, and not too often.
 
-    Gradio would download an image that is named by an address, of any length, and hand on files of
-    other hosts.
+    Gradio would download an image that is named by an address, of any length, hand on files of
+    other hosts, and take forms of a thousand files, which any page in a browser may send.
     """
 
-    def __init__(self, app: ASGIApp, rate: RateLimit):
-        self.app, self.rate = app, rate
+    def __init__(self, app: ASGIApp, rate: RateLimit, sessions: Sessions, longest_file: int):
+        """Stands before `app`.
+
+        Args:
+          app: that answers what passes.
+          rate: how often each client may ask.
+          sessions: is told who asks.
+          longest_file: of an upload, in bytes.
+        """
+        self.app, self.rate, self.sessions = app, rate, sessions
+        self.longest_file = longest_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands a request on or answers with a sentence."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         refusal = self._refuse(scope)
-        if not refusal and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
-            body = await _read(receive)
-            receive = _replay(body, receive)
-            refusal = _refuse_body(body)
-        if refusal:
-            return await refusal(scope, receive, send)
-        return await self.app(scope, receive, send)
+        if not refusal and scope["method"] == "POST":
+            try:
+                receive = await self._look_at_body(scope, receive)
+            except BodyError as error:
+                refusal = _refusal(error.status, error.sentence)
+        return await (refusal or self.app)(scope, receive, send)
 
     def _refuse(self, scope: Scope) -> JSONResponse | None:
-        if any(f"={scheme}" in scope["path"].lower() for scheme in REMOTE):
-            return _refusal(403, "files of other hosts are not handed on")
-        client = (scope.get("client") or ("",))[0]
-        if scope["method"] == "POST" and not self.rate.allows(client):
+        path = scope["path"]
+        if any(scheme in path.lower() for scheme in REMOTE) or path == DEEP_LINK:
+            return _refusal(403, "nothing but the page's own files is handed on")
+        if scope["method"] != "POST":
+            return None
+        if path != UPLOAD and path not in ASKS:
+            return _refusal(404, f"there is no {path}; docs/demo.md says what can be asked")
+        if _of_another_page(Headers(scope=scope)):
+            return _refusal(403, "the request comes from another page; open this one")
+        if not self.rate.allows(_client(scope)):
             often = f"more than {self.rate.count} requests in {self.rate.seconds:g} seconds"
             return _refusal(429, f"{often}; wait a minute and go on")
         return None
 
+    async def _look_at_body(self, scope: Scope, receive: Receive) -> Receive:
+        """Returns what gives the body once more, or goes on looking while an upload comes."""
+        if scope["path"] == UPLOAD:
+            content_type = Headers(scope=scope).get("content-type", "")
+            return UploadStream(content_type, receive, self.longest_file)
+        body, fields = await read_fields(receive, REMOTE)
+        session = fields.get("session_hash") if isinstance(fields, dict) else None
+        if isinstance(session, str):
+            self.sessions.ask(session, _client(scope))
+        return replay(body, receive)
 
-async def _read(receive: Receive) -> bytes:
-    """Reads a body as far as it may be long, and a little more."""
-    body, more = b"", True
-    while more and len(body) <= LONGEST_FIELDS:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
+
+def _client(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
 
 
-def _refuse_body(body: bytes) -> JSONResponse | None:
-    if len(body) > LONGEST_FIELDS:
-        return _refusal(413, "the request is too long; upload images to /gradio_api/upload")
-    try:
-        json.loads(body or b"null", object_hook=_refuse_remote_files)
-    except _RemoteFileError:
-        return _refusal(400, "an image is named by an address; upload it")
-    except (ValueError, RecursionError):
-        return _refusal(400, "the request is no JSON")
-    return None
+def _of_another_page(headers: Headers) -> bool:
+    """Tells by what browsers add to whatever a page posts; programs add nothing."""
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    return urllib.parse.urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:
     """An answer as Gradio's own client understands it."""
     return JSONResponse({"error": sentence}, status)
-
-
-class _RemoteFileError(Exception):
-    pass
-
-
-def _refuse_remote_files(fields: dict[str, Any]) -> None:
-    if str(fields.get("path", "")).lower().startswith(REMOTE):
-        raise _RemoteFileError
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Returns what gives the body that was read, once, and then waits for the client to leave."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return again

@@ -11,6 +11,7 @@ import gradio
 from stochconv_jax.data.dataset.metadata import Metadata
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.demonstration.network import Answer, DemoNetwork
+from stochconv_jax.demonstration.plain_text import plain_text, without_folders
 from stochconv_jax.demonstration.rendering import (
     render_answer,
     render_example,
@@ -24,7 +25,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.store import FeedbackStore
 
 TITLE = "What does the network see?"
-LONGEST_COMMENT, LONGEST_NAME = 2000, 200
+LONGEST_COMMENT = 2000
 NONE_OF_THESE: Any = ("none of these", "")
 NOTHING_YET = '<p class="empty">Upload an image, and the answer appears here.</p>'
 CSS = pathlib.Path(__file__).with_name("page.css")
@@ -58,9 +59,9 @@ class DemoPage:
         """Returns what a network says of an image file; of the last one where none is given."""
         with _told():
             if upload:
-                path = pathlib.Path(upload["path"])
-                told = upload.get("orig_name") or path.name
-                answer = self._ask(network, _without_folders(told), path, known)
+                path = _path_of(upload)
+                told = str(upload.get("orig_name") or path.name)
+                answer = self._ask(network, without_folders(told), path, known)
             elif remembered:
                 answer = self._ask(network, remembered.name, remembered.content, known)
             else:
@@ -72,24 +73,21 @@ class DemoPage:
     ) -> tuple[dict[str, Any], Answer]:
         """Returns what a network says of an example."""
         with _told():
+            if not isinstance(number, int) or not 0 <= number < len(self.examples):
+                raise InputError("there is no such example; choose one of those on the page")
             path = self.examples[number]
             answer = self._ask(network, path.name, path, known)
             return self.networks[network].describe(answer), answer
 
-    def show(self, answer: Answer) -> tuple[Any, ...]:
+    def show(self, answer: Answer | None) -> tuple[Any, ...]:
         """Returns the answer as people read it, and makes room for what may be asked next."""
-        network = self.networks[answer.network]
-        choices = [*network.classes, NONE_OF_THESE]
-        correct = gradio.Dropdown(choices=choices, value=None)
-        return (
-            None,
-            render_answer(network, answer),
-            gradio.Column(visible=True),
-            "",
-            correct,
-            "",
-            "",
-        )
+        with _told():
+            known = _remembered(answer)
+            network = self.networks[known.network]
+            choices = [*network.classes, NONE_OF_THESE]
+            correct = gradio.Dropdown(choices=choices, value=None)
+            more = gradio.Column(visible=True)
+            return None, render_answer(network, known), more, "", correct, "", ""
 
     def explain(self, answer: Answer | None) -> str:
         """Returns maps of the last image, with what they mean, as HTML."""
@@ -104,7 +102,8 @@ class DemoPage:
             known = _remembered(answer)
             if correct_class is None:
                 raise InputError("say what it is: choose a class, or “none of these”")
-            if len(comment or "") > LONGEST_COMMENT:
+            comment = plain_text(str(comment or ""), "\n\t")
+            if len(comment) > LONGEST_COMMENT:
                 raise InputError(f"the comment has more than {LONGEST_COMMENT} characters")
             network = self.networks[known.network]
             number = self.store.add(
@@ -115,7 +114,7 @@ class DemoPage:
                 probabilities=network.probabilities(known),
                 decision=known.found.decision,
                 correct_class=correct_class,
-                comment=comment or "",
+                comment=comment,
             )
             return f"Thank you. It is kept as flag {number}, with the image and your comment."
 
@@ -194,7 +193,7 @@ class DemoPage:
     def _ask(
         self, name: str, file_name: str, content: pathlib.Path | bytes, known: Sequence[Any]
     ) -> Answer:
-        if name not in self.networks:
+        if not isinstance(name, str) or name not in self.networks:
             raise InputError(f"there is no network {name!r}; use one of {', '.join(self.networks)}")
         if isinstance(content, pathlib.Path):
             try:
@@ -268,9 +267,12 @@ def _told() -> Iterator[None]:
         raise gradio.Error(sentence, print_exception=False) from error
 
 
-def _without_folders(name: str) -> str:
-    """Returns a file's own name, of whatever length or system somebody says it is."""
-    return name.replace("\\", "/").rpartition("/")[2][-LONGEST_NAME:]
+def _path_of(upload: Any) -> pathlib.Path:
+    """Returns where an upload lies; Gradio has seen to it that it is one, if it is a file."""
+    path = upload.get("path") if isinstance(upload, Mapping) else None
+    if not isinstance(path, str):
+        raise InputError("the upload is no file; upload one image")
+    return pathlib.Path(path)
 
 
 def _remembered(answer: Answer | None) -> Answer:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from stochconv_jax.data.framing import encode_jpeg
 from stochconv_jax.data.image_file import EXTENSIONS, open_image
 from stochconv_jax.demonstration.network import Answer, DemoNetwork
+from stochconv_jax.demonstration.sessions import REMEMBERED
+from stochconv_jax.demonstration.upload_directory import LIFETIME
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.page import render_page, thumbnail
@@ -36,8 +38,8 @@ def render_small_print(limits: UploadLimits) -> str:
     return (
         f'<p class="small">{", ".join(EXTENSIONS)}, up to {limits.megabytes:g} megabytes and '
         f"{limits.megapixels:g} million pixels. An image that you do not flag is never kept: it "
-        "lies on the server's disk for some seconds and in its memory for some minutes. A flag "
-        "keeps it, with your comment.</p>"
+        f"lies on the server's disk for some {LIFETIME:g} seconds and in its memory until "
+        f"{REMEMBERED / 60:g} minutes after you last asked. A flag keeps it, with your comment.</p>"
     )
 
 

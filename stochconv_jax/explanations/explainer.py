@@ -24,6 +24,7 @@ ROWS = 4
 WINDOW_MAP = "window_map"
 
 Maps = Mapping[str, Mapping[str, np.ndarray]]
+MapMaker = Callable[[ModelState, Batch, jax.Array, jax.Array], Mapping[str, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +59,27 @@ class Explainer:
           photographs: framed as the run's are.
           targets: for each the index of the class that is explained.
         """
-        run, draws = self.network.run, self.network.run.config.eval.samples
-        model = run.abstract_model(run.config.eval.placement)
+        run = self.network.run
         key = run.key(Purpose.EVALUATION)
         batches = photograph_batches(photographs, run, self.rows)
         for first, (own, batch) in zip(range(0, len(photographs), self.rows), batches, strict=True):
             chosen = jnp.array(np.resize(targets[first : first + self.rows], self.rows))
             found = {
-                name: make_maps(model, name, draws)(self.network.state, batch, key, chosen)
-                for name in self.methods
+                name: make(self.network.state, batch, key, chosen)
+                for name, make in self._compiled.items()
             }
             for row in range(len(own)):
                 yield {
                     name: {kind: np.asarray(each[row]) for kind, each in maps.items()}
                     for name, maps in found.items()
                 }
+
+    @functools.cached_property
+    def _compiled(self) -> Mapping[str, MapMaker]:
+        """What makes the maps of each method, held as long as this is, whoever else explains."""
+        run = self.network.run
+        model = run.abstract_model(run.config.eval.placement)
+        return {name: make_maps(model, name, run.config.eval.samples) for name in self.methods}
 
 
 def possible_methods(run: Run) -> tuple[str, ...]:
@@ -108,9 +115,7 @@ def chosen_methods(run: Run, methods: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def make_maps(
-    model: TwoBranchNetwork, method: str, draws: int
-) -> Callable[[ModelState, Batch, jax.Array, jax.Array], Mapping[str, jax.Array]]:
+def make_maps(model: TwoBranchNetwork, method: str, draws: int) -> MapMaker:
     """Compiles (state, batch, key, targets) -> maps of one method, once for like arguments."""
     graph = nnx.graphdef(model)
 
