@@ -1,6 +1,9 @@
 """Flags that become a folder and a table: as people upload, flag and edit them."""
 
+import csv
+import errno
 import io
+import stat
 
 import pytest
 from feedback_folder import lesion
@@ -135,10 +138,30 @@ def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
     assert (output / "labels.csv").read_bytes() == before
 
 
-def test_what_a_killed_export_left_is_no_obstacle_and_no_part_of_the_next(store, tmp_path):
-    (tmp_path / "export.part" / "images").mkdir(parents=True)
-    (tmp_path / "export.part" / "images" / "old.png").write_bytes(b"half")
+def test_directories_of_others_are_left_alone_and_a_full_disk_leaves_none(
+    store, tmp_path, capsys, monkeypatch
+):
+    mine = tmp_path / "export.part"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("precious")
+    flag(store, png(0), "malignant")
+    with monkeypatch.context() as patched:
+        patched.setattr(csv, "writer", on_a_full_disk)
+        error = refused(capsys, "export", store.path, "--output", tmp_path / "export")
+    assert "No space left on device" in error
+    assert {*tmp_path.iterdir()} == {store.path, mine}
+    export(store, tmp_path / "export")
+    assert {*tmp_path.iterdir()} == {store.path, mine, tmp_path / "export"}
+    assert (mine / "notes.txt").read_text() == "precious"
+
+
+def on_a_full_disk(file):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_export_is_its_owners_alone(store, tmp_path):
     flag(store, png(0), "malignant")
     export(store, tmp_path / "export")
-    assert len([*(tmp_path / "export" / "images").iterdir()]) == 1
-    assert not (tmp_path / "export.part").exists()
+    written = [tmp_path / "export", *(tmp_path / "export").rglob("*")]
+    assert len(written) == 4
+    assert not [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077]

@@ -3,11 +3,10 @@
 import collections
 import pathlib
 import re
-import shutil
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stochconv_jax.atomic_write import write_table
+from stochconv_jax.atomic_write import new_directory, write_table
 from stochconv_jax.data.feedback_images import GROUP_COLUMN, IMAGE_COLUMN, LABEL_COLUMN, TABLE
 from stochconv_jax.data.image_file import EXTENSIONS, open_image
 from stochconv_jax.errors import InputError
@@ -25,6 +24,8 @@ COLUMNS = (
     "comment",
 )
 _DIGITS, _LETTERS = 12, 60
+# Patients' images: as the file of flags, readable for their owner alone.
+_PRIVATE = 0o600
 
 
 class Export(NamedTuple):
@@ -67,7 +68,7 @@ def select_flags(flags: Sequence[Flag]) -> Export:
 
 
 def write_export(export: Export, directory: pathlib.Path) -> None:
-    """Writes images/ and labels.csv, all or nothing.
+    """Writes images/ and labels.csv, all or nothing, readable for their owner alone.
 
     Raises:
       InputError: there is nothing to write, or the directory is there already.
@@ -80,18 +81,18 @@ def write_export(export: Export, directory: pathlib.Path) -> None:
         raise InputError(
             f"--output {directory} lies in no directory; make {directory.parent} first"
         )
-    part = directory.with_name(f"{directory.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of an export that was killed
-    (part / IMAGES).mkdir(parents=True)
-    rows = []
-    for flag in export.exported:
-        name = f"{IMAGES}/{file_name(flag)}"
-        (part / name).write_bytes(flag.image)
-        probability = f"{flag.probabilities[flag.decision]:.4f}"
-        told = (flag.decision, probability, flag.run, flag.time, flag.comment)
-        rows.append([name, flag.correct_class, "", *told])
-    write_table(part / TABLE, COLUMNS, rows)
-    part.rename(directory)
+    with new_directory(directory, mode=0o700) as part:
+        (part / IMAGES).mkdir(mode=0o700)
+        rows = []
+        for flag in export.exported:
+            name = f"{IMAGES}/{file_name(flag)}"
+            (part / name).write_bytes(flag.image)
+            (part / name).chmod(_PRIVATE)
+            probability = f"{flag.probabilities[flag.decision]:.4f}"
+            told = (flag.decision, probability, flag.run, flag.time, flag.comment)
+            rows.append([name, flag.correct_class, "", *told])
+        write_table(part / TABLE, COLUMNS, rows)
+        (part / TABLE).chmod(_PRIVATE)
 
 
 def file_name(flag: Flag) -> str:
