@@ -172,7 +172,7 @@ def _group_names(
     Preparation calls images that are linked by one name, and an image without a group by its own,
     which is nobody's group.
     """
-    names = collections.defaultdict(list)
+    names: dict[str, list[str]] = collections.defaultdict(list)
     for photograph, row in zip(photographs, rows, strict=True):
         said = (photograph.patient_id, photograph.lesion_id, photograph.group)
         names[row.group] += filter(None, said)
