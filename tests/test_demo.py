@@ -122,7 +122,7 @@ def test_a_flag_is_kept_and_nothing_else(client, server):
     assert f"flag {flag.id}" in said
     assert (flag.run, flag.name, flag.image) == ("moles", "wrong.jpg", image)
     assert (flag.probabilities, flag.decision) == (answer["probabilities"], answer["decision"])
-    assert (flag.correct_class, flag.comment, flag.exported) == ("", "a scar", "")
+    assert (flag.correct_class, flag.comment) == ("", "a scar")
     client.predict(encoded(noise_image(4)))
     deadline = time.monotonic() + 20
     while any(path.is_file() for path in uploads.rglob("*")) and time.monotonic() < deadline:

@@ -1,8 +1,10 @@
 """Flags that become a folder and a table: as people upload, flag and edit them."""
 
+import contextlib
 import csv
 import errno
 import io
+import sqlite3
 import stat
 
 import pytest
@@ -68,7 +70,6 @@ def test_what_is_exported_prepare_reads_with_no_further_ado(store, tmp_path, cap
         "comment": "“sure”,\nsays the pathologist",
     }
     assert (tmp_path / "export" / rows[2]["image"]).read_bytes() == png(2)
-    assert [each.exported for each in store.flags()] == [str(tmp_path / "export")] * 4
     source = f"--source={tmp_path / 'export'}"
     options = ["--size=128", "--dry-run", "--validation-fraction=0.5"]
     prepare(["folder", source, "--label-column=label", *options])
@@ -136,6 +137,15 @@ def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
     before = (output / "labels.csv").read_bytes()
     assert "is there already; name another" in refused(capsys, *arguments)
     assert (output / "labels.csv").read_bytes() == before
+
+
+def test_a_demo_that_writes_is_no_obstacle_to_an_export(store, tmp_path):
+    flag(store, png(0), "malignant")
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as demo:
+        demo.execute("BEGIN IMMEDIATE")
+        export(store, tmp_path / "export")
+        demo.execute("ROLLBACK")
+    assert (tmp_path / "export" / "labels.csv").is_file()
 
 
 def test_directories_of_others_are_left_alone_and_a_full_disk_leaves_none(

@@ -42,8 +42,6 @@ def _export(store: FeedbackStore, output: pathlib.Path) -> None:
         names = ", ".join(flag.name for flag in export.none_of_these)
         print(f"left out: {none} that show none of the classes: {names}", file=sys.stderr)
     write_export(export, output)
-    digests = {flag.sha256 for flag in export.exported}
-    store.mark_exported([flag.id for flag in flags if flag.sha256 in digests], str(output))
     print(
         f"{len(export.exported)} images of {len(flags)} flags are in {output}; look through "
         f"{output / 'labels.csv'}, then train with `stochconv retrain RUN --feedback={output}`"

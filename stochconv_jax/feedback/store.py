@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from stochconv_jax.errors import InputError
@@ -27,8 +27,7 @@ CREATE TABLE flags (
   probabilities TEXT NOT NULL,
   decision TEXT NOT NULL,
   correct_class TEXT NOT NULL,
-  comment TEXT NOT NULL,
-  exported TEXT NOT NULL DEFAULT ''
+  comment TEXT NOT NULL
 )
 """
 
@@ -48,7 +47,6 @@ class Flag(NamedTuple):
       decision: name of a class, as predicted.
       correct_class: one of the classes, or "" for none of them.
       comment: in the words of who flagged it.
-      exported: where to, or "".
     """
 
     id: int
@@ -62,7 +60,6 @@ class Flag(NamedTuple):
     decision: str
     correct_class: str
     comment: str
-    exported: str
 
 
 class FeedbackStore:
@@ -139,17 +136,6 @@ class FeedbackStore:
             rows = database.execute(f"SELECT {', '.join(Flag._fields)} FROM flags ORDER BY id")
             flags = [Flag(*row) for row in rows]
         return [flag._replace(probabilities=json.loads(str(flag.probabilities))) for flag in flags]
-
-    def mark_exported(self, ids: Sequence[int], destination: str) -> None:
-        """Keeps of flags where they were exported to.
-
-        Raises:
-          InputError: the file cannot be written.
-        """
-        with self._transaction("written") as database:
-            database.executemany(
-                "UPDATE flags SET exported = ? WHERE id = ?", [(destination, each) for each in ids]
-            )
 
     def _create(self) -> None:
         try:
