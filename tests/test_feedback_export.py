@@ -6,6 +6,7 @@ import errno
 import io
 import sqlite3
 import stat
+import tracemalloc
 
 import pytest
 from feedback_folder import lesion
@@ -146,6 +147,17 @@ def test_a_demo_that_writes_is_no_obstacle_to_an_export(store, tmp_path):
         export(store, tmp_path / "export")
         demo.execute("ROLLBACK")
     assert (tmp_path / "export" / "labels.csv").is_file()
+
+
+def test_no_two_images_are_in_memory_at_once(store, tmp_path):
+    for number in range(8):
+        flag(store, png(number) + bytes(2_000_000), "malignant")
+    tracemalloc.start()
+    export(store, tmp_path / "export")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 7_000_000
+    assert len([*(tmp_path / "export" / "images").iterdir()]) == 8
 
 
 def test_directories_of_others_are_left_alone_and_a_full_disk_leaves_none(

@@ -33,16 +33,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(store: FeedbackStore, output: pathlib.Path) -> None:
-    flags = store.flags()
-    export = select_flags(flags)
+    export = select_flags(store.flags())
     for sentence in export.left_out:
         print(f"left out: {sentence}", file=sys.stderr)
     none = len(export.none_of_these)
     if none:
-        names = ", ".join(flag.name for flag in export.none_of_these)
+        names = ", ".join(export.none_of_these)
         print(f"left out: {none} that show none of the classes: {names}", file=sys.stderr)
-    write_export(export, output)
+    write_export(export, store.flags(), output)
     print(
-        f"{len(export.exported)} images of {len(flags)} flags are in {output}; look through "
+        f"{len(export.exported)} images of {export.flags} flags are in {output}; look through "
         f"{output / 'labels.csv'}, then train with `stochconv retrain RUN --feedback={output}`"
     )

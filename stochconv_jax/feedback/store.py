@@ -65,7 +65,7 @@ class Flag(NamedTuple):
 class FeedbackStore:
     """A file of flags that several processes may share.
 
-    Every method is one transaction, in any thread: it is done wholly or not at all.
+    A flag is read or written in one transaction, in any thread: wholly or not at all.
     """
 
     def __init__(self, path: str | pathlib.Path, create: bool = False):
@@ -126,16 +126,22 @@ class FeedbackStore:
             row = database.execute(f"INSERT INTO flags ({columns}) VALUES ({places})", values)
             return int(row.lastrowid or 0)
 
-    def flags(self) -> list[Flag]:
-        """Returns all flags, the oldest first.
+    def flags(self) -> Iterator[Flag]:
+        """Yields all flags, the oldest first, read one by one, since all images may be too many.
 
         Raises:
           InputError: the file cannot be read.
         """
         with self._transaction("read") as database:
-            rows = database.execute(f"SELECT {', '.join(Flag._fields)} FROM flags ORDER BY id")
-            flags = [Flag(*row) for row in rows]
-        return [flag._replace(probabilities=json.loads(str(flag.probabilities))) for flag in flags]
+            ids = database.execute("SELECT id FROM flags ORDER BY id").fetchall()
+        query = f"SELECT {', '.join(Flag._fields)} FROM flags WHERE id = ?"
+        for own in ids:
+            # No transaction is open while a flag is in use, so that demos can write.
+            with self._transaction("read") as database:
+                row = database.execute(query, own).fetchone()
+            if row:
+                flag = Flag(*row)
+                yield flag._replace(probabilities=json.loads(str(flag.probabilities)))
 
     def _create(self) -> None:
         try:
