@@ -9,6 +9,7 @@ from feedback_folder import lesion, write_folder
 from PIL import Image
 
 from stochconv_jax.configs import quickstart
+from stochconv_jax.data.dataset.records import JoinedRecords
 from stochconv_jax.data.feedback_images import add_feedback
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import decode
@@ -199,6 +200,16 @@ def test_known_pictures_alone_a_missing_table_and_missing_columns_are_refused(
         add_feedback(dataclasses.replace(own, examples=aged, columns=("age",)), [folder], prepared)
     with pytest.raises(InputError, match="feedback is of images"):
         add_feedback(dataclasses.replace(own, records=()), [folder], prepared)
+
+
+def test_records_behind_others_are_indexed_as_a_list_is():
+    joined = JoinedRecords(["a", "b", "c"], ["d", "e"])
+    assert [joined[place] for place in (0, 2, 3, np.int64(4), -1, -3, -5)] == [*"acdeeca"]
+    assert [*joined[1:4]] == [*"bcd"]
+    assert [*joined[::-2]] == [*"eca"]
+    for place in (5, -6):
+        with pytest.raises(IndexError):
+            joined[place]
 
 
 def test_near_places_are_those_within_the_distance():
