@@ -1,4 +1,4 @@
-"""The command line of `python -m stochconv_jax.feedback`."""
+"""The command line of `stochconv feedback`."""
 
 import argparse
 import pathlib
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m stochconv_jax.feedback", description=DESCRIPTION, allow_abbrev=False
+        "stochconv feedback", description=DESCRIPTION, allow_abbrev=False
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     export = verbs.add_parser(
