@@ -125,6 +125,9 @@ def test_no_name_leads_out_of_the_directory(store, tmp_path, name):
 
 def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
     output = tmp_path / "export"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: stochconv feedback ")
     assert "there is no file of flags" in refused(
         capsys, "export", tmp_path / "none.sqlite", "--output", output
     )
@@ -147,6 +150,27 @@ def test_a_demo_that_writes_is_no_obstacle_to_an_export(store, tmp_path):
         export(store, tmp_path / "export")
         demo.execute("ROLLBACK")
     assert (tmp_path / "export" / "labels.csv").is_file()
+
+
+def test_what_strangers_wrote_runs_in_no_spreadsheet_and_steers_no_terminal(
+    store, tmp_path, capsys
+):
+    comments = ['=HYPERLINK("http://192.0.2.1","x")', "+1", "-1", "@A1", "\t=1", "\r\n \uff1d1"]
+    for number, comment in enumerate([*comments, "was = benign,\n-- surely"]):
+        flag(store, png(number), "malignant", "=1\x1b[31m.png", comment)
+    flag(store, png(8), "", "\x1b[2J\x1b]0;evil\x07cat.png")
+    flag(store, b"\xff\xd8nothing", "benign", "\x9b2Jbroken.jpg")
+    export(store, tmp_path / "export")
+    said = capsys.readouterr()
+    assert "classes: [2J]0;evilcat.png" in said.err
+    assert "left out: 2Jbroken.jpg: " in said.err
+    *rows, fine = read_rows(tmp_path / "export" / "labels.csv")
+    for row in rows:
+        assert row["comment"].startswith("'"), row["comment"]
+        assert row["image"].startswith("images/")
+        assert row["label"] == "malignant"
+    assert rows[0]["comment"] == "'" + comments[0]
+    assert fine["comment"] == "was = benign,\n-- surely"
 
 
 def test_no_two_images_are_in_memory_at_once(store, tmp_path):

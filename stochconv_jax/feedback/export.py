@@ -24,6 +24,8 @@ COLUMNS = (
     "comment",
 )
 _DIGITS, _LETTERS = 12, 60
+# How formulas begin, in full width too.
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 # Patients' images: as the file of flags, readable for their owner alone.
 _PRIVATE = 0o600
 
@@ -96,7 +98,9 @@ def write_export(export: Export, flags: Iterable[Flag], directory: pathlib.Path)
             (part / name).write_bytes(flag.image)
             (part / name).chmod(_PRIVATE)
             probability = f"{flag.probabilities[flag.decision]:.4f}"
-            told = (flag.decision, probability, flag.run, flag.time, flag.comment)
+            run, comment = _cell(flag.run), _cell(flag.comment)
+            told = (_cell(flag.decision), probability, run, flag.time, comment)
+            # The class stays what it is, since it is read again.
             rows.append([name, flag.correct_class, "", *told])
         write_table(part / TABLE, COLUMNS, rows)
         (part / TABLE).chmod(_PRIVATE)
@@ -124,6 +128,15 @@ def _file_name(flag: Flag, suffix: str) -> str:
     stem = pathlib.PurePosixPath(flag.name.replace("\\", "/")).stem
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[:_LETTERS]
     return f"{flag.sha256[:_DIGITS]}_{safe}{suffix}"
+
+
+def _cell(text: str) -> str:
+    """Returns a text that no spreadsheet takes for a formula, which could send the others away.
+
+    Source: OWASP, "CSV Injection".
+    """
+    text = _printable(text, also="\n")
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def _printable(text: str, also: str = "") -> str:
