@@ -1,6 +1,12 @@
 """Flags that become a folder and a table: as people upload, flag and edit them."""
 
+import contextlib
+import csv
+import errno
 import io
+import sqlite3
+import stat
+import tracemalloc
 
 import pytest
 from feedback_folder import lesion
@@ -65,7 +71,6 @@ def test_what_is_exported_prepare_reads_with_no_further_ado(store, tmp_path, cap
         "comment": "“sure”,\nsays the pathologist",
     }
     assert (tmp_path / "export" / rows[2]["image"]).read_bytes() == png(2)
-    assert [each.exported for each in store.flags()] == [str(tmp_path / "export")] * 4
     source = f"--source={tmp_path / 'export'}"
     options = ["--size=128", "--dry-run", "--validation-fraction=0.5"]
     prepare(["folder", source, "--label-column=label", *options])
@@ -120,6 +125,9 @@ def test_no_name_leads_out_of_the_directory(store, tmp_path, name):
 
 def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
     output = tmp_path / "export"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: stochconv feedback ")
     assert "there is no file of flags" in refused(
         capsys, "export", tmp_path / "none.sqlite", "--output", output
     )
@@ -135,10 +143,71 @@ def test_mistakes_are_one_sentence_and_leave_nothing(store, tmp_path, capsys):
     assert (output / "labels.csv").read_bytes() == before
 
 
-def test_what_a_killed_export_left_is_no_obstacle_and_no_part_of_the_next(store, tmp_path):
-    (tmp_path / "export.part" / "images").mkdir(parents=True)
-    (tmp_path / "export.part" / "images" / "old.png").write_bytes(b"half")
+def test_a_demo_that_writes_is_no_obstacle_to_an_export(store, tmp_path):
+    flag(store, png(0), "malignant")
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as demo:
+        demo.execute("BEGIN IMMEDIATE")
+        export(store, tmp_path / "export")
+        demo.execute("ROLLBACK")
+    assert (tmp_path / "export" / "labels.csv").is_file()
+
+
+def test_what_strangers_wrote_runs_in_no_spreadsheet_and_steers_no_terminal(
+    store, tmp_path, capsys
+):
+    comments = ['=HYPERLINK("http://192.0.2.1","x")', "+1", "-1", "@A1", "\t=1", "\r\n \uff1d1"]
+    for number, comment in enumerate([*comments, "was = benign,\n-- surely"]):
+        flag(store, png(number), "malignant", "=1\x1b[31m.png", comment)
+    flag(store, png(8), "", "\x1b[2J\x1b]0;evil\x07cat.png")
+    flag(store, b"\xff\xd8nothing", "benign", "\x9b2Jbroken.jpg")
+    export(store, tmp_path / "export")
+    said = capsys.readouterr()
+    assert "classes: [2J]0;evilcat.png" in said.err
+    assert "left out: 2Jbroken.jpg: " in said.err
+    *rows, fine = read_rows(tmp_path / "export" / "labels.csv")
+    for row in rows:
+        assert row["comment"].startswith("'"), row["comment"]
+        assert row["image"].startswith("images/")
+        assert row["label"] == "malignant"
+    assert rows[0]["comment"] == "'" + comments[0]
+    assert fine["comment"] == "was = benign,\n-- surely"
+
+
+def test_no_two_images_are_in_memory_at_once(store, tmp_path):
+    for number in range(8):
+        flag(store, png(number) + bytes(2_000_000), "malignant")
+    tracemalloc.start()
+    export(store, tmp_path / "export")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 7_000_000
+    assert len([*(tmp_path / "export" / "images").iterdir()]) == 8
+
+
+def test_directories_of_others_are_left_alone_and_a_full_disk_leaves_none(
+    store, tmp_path, capsys, monkeypatch
+):
+    mine = tmp_path / "export.part"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("precious")
+    flag(store, png(0), "malignant")
+    with monkeypatch.context() as patched:
+        patched.setattr(csv, "writer", on_a_full_disk)
+        error = refused(capsys, "export", store.path, "--output", tmp_path / "export")
+    assert "No space left on device" in error
+    assert {*tmp_path.iterdir()} == {store.path, mine}
+    export(store, tmp_path / "export")
+    assert {*tmp_path.iterdir()} == {store.path, mine, tmp_path / "export"}
+    assert (mine / "notes.txt").read_text() == "precious"
+
+
+def on_a_full_disk(file):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_export_is_its_owners_alone(store, tmp_path):
     flag(store, png(0), "malignant")
     export(store, tmp_path / "export")
-    assert len([*(tmp_path / "export" / "images").iterdir()]) == 1
-    assert not (tmp_path / "export.part").exists()
+    written = [tmp_path / "export", *(tmp_path / "export").rglob("*")]
+    assert len(written) == 4
+    assert not [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077]

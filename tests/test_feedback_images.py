@@ -9,6 +9,7 @@ from feedback_folder import lesion, write_folder
 from PIL import Image
 
 from stochconv_jax.configs import quickstart
+from stochconv_jax.data.dataset.records import JoinedRecords
 from stochconv_jax.data.feedback_images import add_feedback
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import decode
@@ -105,6 +106,40 @@ def test_no_picture_that_is_held_out_trains_nor_another_of_its_patient(own, foun
     assert told["patient.png"] == "belongs to the group p1 of the validation split"
 
 
+def test_a_held_out_patient_is_known_though_called_like_its_image(own, prepared, tmp_path):
+    examples = list(own.examples)
+    place = own.indices("validation")[1]
+    patient = examples[place] = examples[place]._replace(group=examples[place].id)
+    own = dataclasses.replace(own, examples=tuple(examples))
+    images = {"sibling.png": (lesion(7), "malignant"), "fine.png": (lesion(8), "benign")}
+    folder = write_folder(tmp_path / "export", images, group={"sibling.png": patient.id})
+    feedback = add_feedback(own, [str(folder)], prepared)
+    assert feedback.added == 1
+    assert reasons(feedback) == {
+        "sibling.png": f"belongs to the group {patient.id} of the validation split"
+    }
+
+
+@pytest.mark.parametrize("column", ["group", "lesion_id"])
+def test_a_held_out_patient_is_known_by_every_name_of_linked_pictures(
+    own, prepared, tmp_path, column
+):
+    images = {
+        "large.png": (lesion(9), "malignant"),
+        "small.png": (lesion(9).resize((100, 100)), "malignant"),
+        "sibling.png": (lesion(7), "malignant"),
+        "fine.png": (lesion(8), "benign"),
+    }
+    named = {"large.png": "q7", "small.png": "p1", "sibling.png": "p1"}
+    folder = write_folder(tmp_path / "export", images, **{column: named})
+    feedback = add_feedback(own, [str(folder)], prepared)
+    assert [example.id for example in feedback.dataset.examples[40:]] == ["images/fine.png"]
+    told = reasons(feedback)
+    assert told["small.png"].startswith("nearly the same as images/large.png"), "linked"
+    for name in ("large.png", "sibling.png"):
+        assert told[name] == "belongs to the group q7 of the validation split"
+
+
 def test_the_training_table_is_not_overruled_and_nothing_counts_twice(own, found):
     same, changed = (own.examples[place] for place in own.indices("train")[:2])
     told = reasons(found)
@@ -165,6 +200,16 @@ def test_known_pictures_alone_a_missing_table_and_missing_columns_are_refused(
         add_feedback(dataclasses.replace(own, examples=aged, columns=("age",)), [folder], prepared)
     with pytest.raises(InputError, match="feedback is of images"):
         add_feedback(dataclasses.replace(own, records=()), [folder], prepared)
+
+
+def test_records_behind_others_are_indexed_as_a_list_is():
+    joined = JoinedRecords(["a", "b", "c"], ["d", "e"])
+    assert [joined[place] for place in (0, 2, 3, np.int64(4), -1, -3, -5)] == [*"acdeeca"]
+    assert [*joined[1:4]] == [*"bcd"]
+    assert [*joined[::-2]] == [*"eca"]
+    for place in (5, -6):
+        with pytest.raises(IndexError):
+            joined[place]
 
 
 def test_near_places_are_those_within_the_distance():

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ import numpy as np
 
 from stochconv_jax.atomic_write import read_table, write_table
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
-from stochconv_jax.data.dataset.manifest import FILE_NAME, read_manifest
+from stochconv_jax.data.dataset.manifest import FILE_NAME, ManifestRow, read_manifest
 from stochconv_jax.data.dataset.prepared import open_images
 from stochconv_jax.data.dataset.records import JoinedRecords, SomeRecords
 from stochconv_jax.data.preparation.folder import FolderTable, read_folder
 from stochconv_jax.data.preparation.inspection import near_places, perceptual_hash
+from stochconv_jax.data.preparation.photograph import Photograph
 from stochconv_jax.data.preparation.table import read_rows
 from stochconv_jax.data.prepared_folder import prepare_folder
 from stochconv_jax.errors import InputError
@@ -114,7 +115,8 @@ def _add(
     left_out = [LeftOut(row.id, row.reason) for row in rows if row.kept == "no"]
     found = open_images(prepared, "target")
     own_hashes = _hashes(found.records)
-    reasons = _Known(dataset, hashes).reasons_against(found.examples, own_hashes)
+    names = _group_names(read_folder(folder), rows)
+    reasons = _Known(dataset, hashes).reasons_against(found.examples, own_hashes, names)
     for example, reason in zip(found.examples, reasons, strict=True):
         if reason:
             left_out.append(LeftOut(example.id, reason))
@@ -162,6 +164,21 @@ def _table(directory: str, dataset: ImageDataset) -> FolderTable:
     return folder
 
 
+def _group_names(
+    photographs: Sequence[Photograph], rows: Sequence[ManifestRow]
+) -> dict[str, list[str]]:
+    """Returns all that a table calls each group of its images.
+
+    Preparation calls images that are linked by one name, and an image without a group by its own,
+    which is nobody's group.
+    """
+    names: dict[str, list[str]] = collections.defaultdict(list)
+    for photograph, row in zip(photographs, rows, strict=True):
+        said = (photograph.patient_id, photograph.lesion_id, photograph.group)
+        names[row.group] += filter(None, said)
+    return dict(names)
+
+
 def _some(left_out: Sequence[LeftOut]) -> str:
     told = [f"{each.image}: {each.reason}" for each in left_out[:LISTED]]
     more = len(left_out) - LISTED
@@ -177,21 +194,37 @@ class _Known:
         self.by_bytes = collections.defaultdict(list)
         for place, example in enumerate(dataset.examples):
             self.by_bytes[example.sha256].append(place)
-        # A group that is called like its image is an image by itself, and its name means nothing.
+        # Those that are called like their image too: a table may name its patients so.
         self.held_out_groups = {
             example.group: str(split)
             for example, split in zip(dataset.examples, dataset.splits, strict=True)
-            if split != "train" and example.group not in ("", example.id)
+            if split != "train" and example.group
         }
 
-    def reasons_against(self, examples: Sequence[Example], hashes: Sequence[str]) -> list[str]:
-        """Returns why each of these images may not be added, or ""."""
+    def reasons_against(
+        self,
+        examples: Sequence[Example],
+        hashes: Sequence[str],
+        names: Mapping[str, Sequence[str]],
+    ) -> list[str]:
+        """Returns why each of these images may not be added, or "".
+
+        Args:
+          examples: the images.
+          hashes: perceptual ones, of each.
+          names: of every group of these images, all that their table calls it.
+        """
         same = [
             [*self.by_bytes[example.sha256], *near_places(self.hashes, own, ALIKE)]
             for example, own in zip(examples, hashes, strict=True)
         ]
         # Whoever is known by one picture is known by the others as well.
-        groups = self.held_out_groups | {
+        groups = {
+            group: self.held_out_groups[name]
+            for group, own in names.items()
+            for name in own
+            if name in self.held_out_groups
+        } | {
             example.group: str(self.dataset.splits[place])
             for example, places in zip(examples, same, strict=True)
             for place in places

@@ -3,11 +3,11 @@
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
 from collections.abc import Sequence
 
+from stochconv_jax.atomic_write import new_directory
 from stochconv_jax.command_line import mistakes_in_a_sentence
 from stochconv_jax.errors import InputError
 from stochconv_jax.exporting import onnx_file, stablehlo_file
@@ -43,14 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictor = load_run(options.run, checkpoint=options.checkpoint, draws=options.draws)
         if options.format == "onnx":
             predictor = _in_float32(predictor)  # other runtimes' CPUs know no bfloat16
-        # Beside its place, under a name that is nobody else's, and moved there when it is whole.
-        part = output.with_name(f".{output.name}.{os.getpid()}.part")
-        part.mkdir()
-        try:
+        with new_directory(output) as part:
             _write(part, predictor, options, windows)
-            part.replace(output)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     file = output / FILES[options.format]
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, with {CONFIG} and a model card, README.md")
 

@@ -1,4 +1,4 @@
-"""Makes flags ready to train with: python -m stochconv_jax.feedback --help."""
+"""Makes flags ready to train with: stochconv feedback --help."""
 
 from stochconv_jax.feedback import main
 

@@ -1,4 +1,4 @@
-"""The command line of `python -m stochconv_jax.feedback`."""
+"""The command line of `stochconv feedback`."""
 
 import argparse
 import pathlib
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m stochconv_jax.feedback", description=DESCRIPTION, allow_abbrev=False
+        "stochconv feedback", description=DESCRIPTION, allow_abbrev=False
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     export = verbs.add_parser(
@@ -33,18 +33,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(store: FeedbackStore, output: pathlib.Path) -> None:
-    flags = store.flags()
-    export = select_flags(flags)
+    export = select_flags(store.flags())
     for sentence in export.left_out:
         print(f"left out: {sentence}", file=sys.stderr)
     none = len(export.none_of_these)
     if none:
-        names = ", ".join(flag.name for flag in export.none_of_these)
+        names = ", ".join(export.none_of_these)
         print(f"left out: {none} that show none of the classes: {names}", file=sys.stderr)
-    write_export(export, output)
-    digests = {flag.sha256 for flag in export.exported}
-    store.mark_exported([flag.id for flag in flags if flag.sha256 in digests], str(output))
+    write_export(export, store.flags(), output)
     print(
-        f"{len(export.exported)} images of {len(flags)} flags are in {output}; look through "
+        f"{len(export.exported)} images of {export.flags} flags are in {output}; look through "
         f"{output / 'labels.csv'}, then train with `stochconv retrain RUN --feedback={output}`"
     )

@@ -1,4 +1,4 @@
-"""The command line of `python -m stochconv_jax.retrain`."""
+"""The command line of `stochconv retrain`."""
 
 import argparse
 import pathlib
@@ -66,7 +66,7 @@ def _tell(feedback: Feedback) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m stochconv_jax.retrain",
+        "stochconv retrain",
         description=DESCRIPTION,
         epilog=EPILOG,
         allow_abbrev=False,

@@ -103,7 +103,7 @@ class Retraining:
         return Outcome(
             self,
             new,
-            Verdict(reference, area, groups, margin),
+            Verdict(reference, area, before.labels, groups, margin),
             _decided_right(self.old, corrected, self._threshold(self.old, self.own, before)),
             _decided_right(new, corrected, self._threshold(new, dataset, after)),
         )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from stochconv_jax.errors import InputError
@@ -27,8 +27,7 @@ CREATE TABLE flags (
   probabilities TEXT NOT NULL,
   decision TEXT NOT NULL,
   correct_class TEXT NOT NULL,
-  comment TEXT NOT NULL,
-  exported TEXT NOT NULL DEFAULT ''
+  comment TEXT NOT NULL
 )
 """
 
@@ -48,7 +47,6 @@ class Flag(NamedTuple):
       decision: name of a class, as predicted.
       correct_class: one of the classes, or "" for none of them.
       comment: in the words of who flagged it.
-      exported: where to, or "".
     """
 
     id: int
@@ -62,13 +60,12 @@ class Flag(NamedTuple):
     decision: str
     correct_class: str
     comment: str
-    exported: str
 
 
 class FeedbackStore:
     """A file of flags that several processes may share.
 
-    Every method is one transaction, in any thread: it is done wholly or not at all.
+    A flag is read or written in one transaction, in any thread: wholly or not at all.
     """
 
     def __init__(self, path: str | pathlib.Path, create: bool = False):
@@ -129,27 +126,22 @@ class FeedbackStore:
             row = database.execute(f"INSERT INTO flags ({columns}) VALUES ({places})", values)
             return int(row.lastrowid or 0)
 
-    def flags(self) -> list[Flag]:
-        """Returns all flags, the oldest first.
+    def flags(self) -> Iterator[Flag]:
+        """Yields all flags, the oldest first, read one by one, since all images may be too many.
 
         Raises:
           InputError: the file cannot be read.
         """
         with self._transaction("read") as database:
-            rows = database.execute(f"SELECT {', '.join(Flag._fields)} FROM flags ORDER BY id")
-            flags = [Flag(*row) for row in rows]
-        return [flag._replace(probabilities=json.loads(str(flag.probabilities))) for flag in flags]
-
-    def mark_exported(self, ids: Sequence[int], destination: str) -> None:
-        """Keeps of flags where they were exported to.
-
-        Raises:
-          InputError: the file cannot be written.
-        """
-        with self._transaction("written") as database:
-            database.executemany(
-                "UPDATE flags SET exported = ? WHERE id = ?", [(destination, each) for each in ids]
-            )
+            ids = database.execute("SELECT id FROM flags ORDER BY id").fetchall()
+        query = f"SELECT {', '.join(Flag._fields)} FROM flags WHERE id = ?"
+        for own in ids:
+            # No transaction is open while a flag is in use, so that demos can write.
+            with self._transaction("read") as database:
+                row = database.execute(query, own).fetchone()
+            if row:
+                flag = Flag(*row)
+                yield flag._replace(probabilities=json.loads(str(flag.probabilities)))
 
     def _create(self) -> None:
         try:

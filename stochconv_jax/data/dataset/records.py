@@ -59,8 +59,11 @@ class JoinedRecords(Sequence):
         return len(self.first) + len(self.second)
 
     def __getitem__(self, index: Any) -> Any:
-        behind = index - len(self.first)
-        return self.first[index] if behind < 0 else self.second[behind]
+        place = range(len(self))[index]  # as lists have it: from behind, slices, out of range
+        if isinstance(place, range):
+            return SomeRecords(self, place)
+        behind = place - len(self.first)
+        return self.first[place] if behind < 0 else self.second[behind]
 
 
 @contextlib.contextmanager
