@@ -59,7 +59,7 @@ def test_what_is_exported_prepare_reads_with_no_further_ado(store, tmp_path, cap
         correct = ("malignant", "benign")[number % 2]
         flag(store, png(number), correct, f"mole {number}.png", "“sure”,\nsays the pathologist")
     export(store, tmp_path / "export")
-    assert "4 images of 4 flags are in" in capsys.readouterr().out
+    assert "holds 4 of 4 flags" in capsys.readouterr().out
     rows = read_rows(tmp_path / "export" / "labels.csv")
     assert [row["label"] for row in rows] == ["malignant", "benign"] * 2
     told = {name: rows[0][name] for name in ("group", "decision", "probability", "run", "comment")}
@@ -90,7 +90,7 @@ def test_flags_of_one_picture_are_one_row_or_a_question_for_a_person(store, tmp_
     said = capsys.readouterr()
     (row,) = read_rows(tmp_path / "export" / "labels.csv")
     assert row["image"].endswith("_again.png")
-    assert "1 images of 8 flags" in said.out
+    assert "holds 1 of 8 flags" in said.out
     assert "left out: disputed.png: its flags disagree, benign and malignant" in said.err
     assert "left out: doubtful.png: its flags disagree, none of these and benign" in said.err
     assert "left out: broken.jpg: " in said.err

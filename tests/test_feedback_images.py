@@ -158,7 +158,8 @@ def test_what_cannot_be_read_or_contradicts_itself_is_left_out_by_name(found):
     contradiction = "rows of folder give this picture the targets benign and malignant"
     assert told["one.png"] == told["two.png"] == contradiction
     assert len(told) == 11
-    assert "2 images train as well, 11 are left out: images/absent.png: no" in found.describe()
+    told = found.describe()
+    assert "that train as well: 2, 11 are left out: images/absent.png: no" in told
 
 
 def test_a_later_export_repeats_nothing(own, found, folder, prepared, tmp_path):
@@ -176,7 +177,7 @@ def test_a_config_loads_them_with_the_run(config, folder, capsys):
     changed.feedback = (str(folder),)
     # This run knows no patient p1.
     assert len(load_dataset(changed).examples) == 43
-    assert "feedback: 3 images train as well" in capsys.readouterr().out
+    assert "feedback: images that train as well: 3" in capsys.readouterr().out
 
 
 def test_an_unknown_class_is_refused_before_anything_is_prepared(own, prepared, tmp_path):

@@ -66,7 +66,7 @@ class Feedback:
 
     def describe(self) -> str:
         """Returns how many images were added and, with some names, left out."""
-        told = f"feedback: {self.added} images train as well"
+        told = f"feedback: images that train as well: {self.added}"
         if not self.left_out:
             return told
         return f"{told}, {len(self.left_out)} are left out: {_some(self.left_out)}"

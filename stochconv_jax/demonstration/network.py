@@ -24,6 +24,7 @@ from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.prediction.predictor import PhotographPrediction, Predictor, load_run
 from stochconv_jax.prediction.table import Row
 from stochconv_jax.runs.run import Run
+from stochconv_jax.runs.training_images import describe_training
 
 # Seconds rather than minutes on a CPU, and one of each kind; the others are there to be asked for.
 QUICK_METHODS = ("grad_cam", "integrated_gradients", "window_map")
@@ -95,6 +96,11 @@ class DemoNetwork:
         explainer = Explainer(few, chosen, rows=1)
         predictor = dataclasses.replace(whole, network=single)
         return cls(run.directory.resolve().name, predictor, explainer, share, limit)
+
+    @property
+    def trained(self) -> str:
+        """What the network was trained on, in a sentence."""
+        return describe_training(self.predictor.network.run)
 
     def warm_up(self) -> None:
         """Asks once for everything, so that it is compiled before somebody waits for it."""

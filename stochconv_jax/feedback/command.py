@@ -42,6 +42,6 @@ def _export(store: FeedbackStore, output: pathlib.Path) -> None:
         print(f"left out: {none} that show none of the classes: {names}", file=sys.stderr)
     write_export(export, store.flags(), output)
     print(
-        f"{len(export.exported)} images of {export.flags} flags are in {output}; look through "
+        f"{output} holds {len(export.exported)} of {export.flags} flags; look through "
         f"{output / 'labels.csv'}, then train with `stochconv retrain RUN --feedback={output}`"
     )

@@ -4,6 +4,8 @@ import json
 import pathlib
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.feedback.retraining import Outcome
 from stochconv_jax.markdown_table import markdown_table
@@ -29,6 +31,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "old_run": str(retraining.old.run.directory),
         "old_step": retraining.old.step,
         "new_step": outcome.new.step,
+        "changed": changed_fields(retraining.old.run.config, config),
         "feedback": config.data.feedback[-1],
         "added": feedback.added,
         "left_out": [each._asdict() for each in feedback.left_out],
@@ -45,6 +48,15 @@ def describe(outcome: Outcome) -> dict[str, Any]:
             "new_right": outcome.new_right,
         },
         "provenance": provenance(),
+    }
+
+
+def changed_fields(old: ConfigDict, new: ConfigDict) -> dict[str, list[Any]]:
+    """Returns what trains otherwise than in the old run: old and new value by the field's name."""
+    return {
+        f"train.{name}": [old.train[name], value]
+        for name, value in new.train.items()
+        if old.train[name] != value
     }
 
 
@@ -77,11 +89,22 @@ def _page(told: dict[str, Any]) -> str:
     parts = [
         f"# {'Taken' if told['taken'] else 'Not taken'}",
         f"{told['sentence'][0].upper()}{told['sentence'][1:]}.",
-        f"{told['added']} images of {told['feedback']} train beside those of {told['old_run']}. "
+        f"Corrected images of {told['feedback']} that train beside those of {told['old_run']}: "
+        f"{told['added']}. "
         f"Both networks are judged on {held_out['images']} images of {held_out['groups']} groups, "
         f"by {held_out['draws']} draws of windows; intervals are of 95%.",
         figures,
     ]
+    if told["changed"]:
+        fields = ", ".join(
+            f"{name} is {new} in place of {old}" for name, (old, new) in told["changed"].items()
+        )
+        parts.append(
+            f"The training was another one: {fields}. What that did is not told apart "
+            "from what the corrected images did."
+        )
+    if held_out["split"] == "validation":
+        parts.append("The validation split chose both checkpoints as well, which flatters both.")
     if told["left_out"]:
         rows = [[each["image"], each["reason"]] for each in told["left_out"]]
         parts += [

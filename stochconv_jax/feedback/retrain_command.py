@@ -61,7 +61,7 @@ def _tell(feedback: Feedback) -> None:
         print(f"left out: {image}: {reason}", file=sys.stderr)
     if len(feedback.left_out) > LISTED:
         print(f"left out: {len(feedback.left_out) - LISTED} more", file=sys.stderr)
-    print(f"{feedback.added} corrected images train as well", flush=True)
+    print(f"corrected images that train as well: {feedback.added}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
