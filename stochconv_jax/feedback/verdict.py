@@ -20,9 +20,9 @@ class Verdict:
     """A test of non-inferiority on images that neither network was trained on.
 
     The new network is taken where the 95% interval of the difference, new less old, lies above
-    -margin: so it is worse by no more than that, but for one chance in forty. That the interval
-    holds 0 is not enough. With few images it is wide and holds nearly everything, a network that is
-    worse by 0.1 included: absence of evidence is not evidence of absence.
+    -margin: so it is worse by no more than that, but for about one chance in forty. That the
+    interval holds 0 is not enough. With few images it is wide and holds nearly everything, a
+    network that is worse by 0.1 included: absence of evidence is not evidence of absence.
 
     Attributes:
       old: ROC AUC of the old network.
