@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pathlib
 import types
 
 import numpy as np
@@ -21,7 +22,10 @@ class Guesser:
 
     classes, threshold, threshold_note = ("benign", "malignant"), 0.5, "half"
     network = types.SimpleNamespace(
-        step=3, run=types.SimpleNamespace(metadata=None, sees_high=True)
+        step=3,
+        run=types.SimpleNamespace(
+            metadata=None, sees_high=True, directory=pathlib.Path("no images are named here")
+        ),
     )
 
     def predict_each(self, contents, rows):

@@ -13,6 +13,7 @@ from stochconv_jax.explanations.attribution import (
     integrated_gradients,
     occlusion,
 )
+from stochconv_jax.explanations.draws import mean_over_draws
 from stochconv_jax.explanations.views import class_scores, hide
 from stochconv_jax.explanations.window_map import window_map
 from stochconv_jax.inference.predict import draw_logits
@@ -43,7 +44,7 @@ def grad_cam_map(
 
         return grad_cam(score, activations)
 
-    return {"map": _mean_over_draws(model, of_draw, draws)}
+    return {"map": _mean_over_deciding_draws(model, of_draw, draws)}
 
 
 def integrated_gradients_map(
@@ -55,7 +56,7 @@ def integrated_gradients_map(
         score, low = _score_of_low(model, batch, key, targets, draw)
         return integrated_gradients(score, low, mean_pixel(model)).sum(axis=-1)
 
-    return {"map": _mean_over_draws(model, of_draw, draws)}
+    return {"map": _mean_over_deciding_draws(model, of_draw, draws)}
 
 
 def gradient_shap_map(
@@ -70,7 +71,7 @@ def gradient_shap_map(
         keys = image_keys(jax.random.fold_in(pinned(key), draw), batch["index"])
         return gradient_shap(score, low, every, keys).sum(axis=-1)
 
-    return {"map": _mean_over_draws(model, of_draw, draws)}
+    return {"map": _mean_over_deciding_draws(model, of_draw, draws)}
 
 
 def occlusion_map(
@@ -127,10 +128,10 @@ def _score_of_low(
     return score, batch["image_low"].astype(jnp.float32)
 
 
-def _mean_over_draws(
+def _mean_over_deciding_draws(
     model: TwoBranchNetwork, of_draw: Callable[[jax.Array], jax.Array], draws: int
 ) -> jax.Array:
     # Where features join before one dense layer, no window changes the gradient of another branch.
     alike = model.joins_at_head and isinstance(model.classifier, nnx.Linear)
     count = 1 if alike or not model.draws else draws
-    return jax.lax.map(of_draw, jnp.arange(count)).mean(axis=0)
+    return mean_over_draws(of_draw, count)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from stochconv_jax.explanations.attribution import integrated_gradients
+from stochconv_jax.explanations.draws import mean_over_draws
 from stochconv_jax.explanations.views import class_scores
 from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.models.branch import Batch, BranchOutput
@@ -75,8 +76,8 @@ def window_map(
         maps = [_of_branch(model, batch, context, fixed, name, targets, steps) for name in names]
         return jax.tree.map(lambda *each: sum(each, start=jnp.zeros(())), *maps)
 
-    attribution, coverage = jax.lax.map(of_draw, jnp.arange(draws))
-    return WindowMap(attribution.mean(axis=0), coverage.mean(axis=0) / len(names))
+    attribution, coverage = mean_over_draws(of_draw, draws)
+    return WindowMap(attribution, coverage / len(names))
 
 
 def _of_branch(
