@@ -27,7 +27,7 @@ def main() -> None:
     for method in METHODS:
         planned = [planned_megabytes(config, method, draws) for draws in DRAWS]
         rows.append([TITLES[method], *(f"{each:,.0f}" for each in planned)])
-    print(markdown_table(["method", *(f"MB, of {draws} draws" for draws in DRAWS)], rows))
+    print(markdown_table(["method", *(f"MB, draws: {draws}" for draws in DRAWS)], rows))
 
 
 def planned_megabytes(config: ConfigDict, method: str, draws: int) -> float:
