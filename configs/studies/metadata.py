@@ -22,9 +22,9 @@ With `:images` after the file: what they add to images, EfficientNet-Lite0 from 
     python -m stochconv_jax.compare runs/metadata_images/* --reference image \
         --output=runs/metadata_images/comparison
 
-With `:ensemble`, on the same images, the thesis's first ensemble, `papers/metadata_ensemble1.py`,
-and its image's branch alone, both from scratch: images of 144x144, crops of 117x117, where the
-thesis has 512 and 416.
+With `:ensemble`, on the same photographs (`--size 328 --output prepared/isic2020_328`), its
+first ensemble, `papers/metadata_ensemble1.py`, and its image's branch alone, both from scratch:
+crops of 266x266, the smallest that its six convolutions take, where the thesis has 416.
 """
 
 from ml_collections import ConfigDict
@@ -92,9 +92,9 @@ def _images() -> ConfigDict:
 
 def _ensemble() -> ConfigDict:
     config = metadata_ensemble1.get_config("prepared")
-    config.data.directory = "prepared/isic2020"
-    config.data.high_size = (144, 144)
-    config.data.crop_size = config.data.low_size = (117, 117)
+    config.data.directory = "prepared/isic2020_328"
+    config.data.high_size = (328, 328)
+    config.data.crop_size = config.data.low_size = (266, 266)
     config.train.epochs = 10
     config.train.steps_per_epoch = 32  # about two passes over four fifths of 340 images
     config.train.patience = 0  # what validates is what judges
