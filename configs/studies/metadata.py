@@ -22,9 +22,9 @@ With `:images` after the file: what they add to images, EfficientNet-Lite0 from 
     python -m stochconv_jax.compare runs/metadata_images/* --reference image \
         --output=runs/metadata_images/comparison
 
-With `:ensemble`, on the same photographs (`--size 328 --output prepared/isic2020_328`), its
-first ensemble, `papers/metadata_ensemble1.py`, and its image's branch alone, both from scratch:
-crops of 266x266, the smallest that its six convolutions take, where the thesis has 416.
+With `:ensemble`, on the same photographs (`--size 328 --output prepared/isic2020_328`), the
+thesis's first ensemble, `papers/metadata_ensemble1.py`, and its image's branch alone, both from
+scratch: crops of 266x266, the smallest that its six convolutions take, where the thesis has 416.
 """
 
 from ml_collections import ConfigDict
