@@ -11,7 +11,6 @@ import gradio
 from stochconv_jax.data.dataset.metadata import Metadata
 from stochconv_jax.data.image_file import EXTENSIONS
 from stochconv_jax.demonstration.network import Answer, DemoNetwork
-from stochconv_jax.demonstration.plain_text import plain_text, without_folders
 from stochconv_jax.demonstration.rendering import (
     render_answer,
     render_example,
@@ -22,6 +21,7 @@ from stochconv_jax.demonstration.rendering import (
 from stochconv_jax.demonstration.turns import Turns
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
 from stochconv_jax.errors import InputError
+from stochconv_jax.feedback.plain_text import plain_text, without_folders
 from stochconv_jax.feedback.store import FeedbackStore
 
 TITLE = "What does the network see?"

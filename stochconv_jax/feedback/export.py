@@ -10,6 +10,7 @@ from stochconv_jax.atomic_write import new_directory, write_table
 from stochconv_jax.data.feedback_images import GROUP_COLUMN, IMAGE_COLUMN, LABEL_COLUMN, TABLE
 from stochconv_jax.data.image_file import EXTENSIONS, open_image
 from stochconv_jax.errors import InputError
+from stochconv_jax.feedback.plain_text import plain_text
 from stochconv_jax.feedback.store import Flag
 
 IMAGES = "images"
@@ -60,7 +61,7 @@ def select_flags(flags: Iterable[Flag]) -> Export:
     found = Export(sum(map(len, pictures.values())), {}, [], [])
     for digest, own in pictures.items():
         latest, look = own[-1], looks[digest]
-        name = _printable(latest.name)
+        name = plain_text(latest.name)
         said = list(dict.fromkeys(flag.correct_class for flag in own))
         if look.problem:
             found.left_out.append(f"{name}: {look.problem}")
@@ -135,10 +136,5 @@ def _cell(text: str) -> str:
 
     Source: OWASP, "CSV Injection".
     """
-    text = _printable(text, also="\n")
+    text = plain_text(text, "\n")
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
-
-
-def _printable(text: str, also: str = "") -> str:
-    """Returns a text without what would steer a terminal."""
-    return "".join(letter for letter in text if letter.isprintable() or letter in also)
