@@ -9,7 +9,7 @@ PUBLISHED_NETWORKS := geffnet==1.0.2 resnest==0.0.5 efficientnet_pytorch==0.7.1 
 ONNX_CONVERTER := jax2onnx==0.17.1
 BASE_CONFIG := --config=configs/quickstart.py:base
 
-.PHONY: venv weights train test test-slow lint benchmarks
+.PHONY: venv weights train test test-slow lint benchmarks faults
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -72,3 +72,7 @@ benchmarks: $(VENV)/installed-benchmarks
 	$(RUN) -m benchmarks.sampling
 	$(RUN) -m benchmarks.prediction
 	$(RUN) -m benchmarks.input_pipeline
+
+# Half an hour on two cores. A full disk is tried by root alone, jumping clocks with Debian's faketime.
+faults: venv
+	$(RUN) -m benchmarks.faults
