@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fit(config: ConfigDict, workdir: pathlib.Path) -> None:
     config = config.copy_and_resolve_references().unlock()
     config.train.epochs = 1
-    with Run.create(config.lock(), workdir) as (run, dataset), History(workdir) as history:
+    with Run.create(config.lock(), workdir) as (run, dataset):
         assert run.metadata is not None
         inputs = run.metadata(dataset.examples)
         training = dataset.indices("train")
@@ -59,7 +59,7 @@ def _fit(config: ConfigDict, workdir: pathlib.Path) -> None:
             split: _predictions(dataset, split, regression.decision_function(inputs))
             for split in ("train", "validation")
         }
-        history.write([_row(found["train"], found["validation"])])
+        History(workdir).write([_row(found["train"], found["validation"])])
         _evaluate(run, dataset, found["validation"])
 
 

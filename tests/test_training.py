@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ from support import (
     run_here,
     without_times,
 )
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 from toy_family import Toy
 
 from stochconv_jax.evaluation.evaluate import evaluate
@@ -305,3 +308,22 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence(monkeypatch, capsys, pr
     error = complain(monkeypatch, capsys, train, arguments)
     assert "the loss became" in error
     assert "lower train.learning_rate" in error
+
+
+def test_the_events_are_tensorboards(straight):
+    (path,) = straight.glob("events.out.tfevents.*")
+    content, events = path.read_bytes(), []
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        for start, end in ((0, 8), (12, 12 + length)):
+            (checksum,) = struct.unpack("<I", content[end : end + 4])
+            assert checksum == masked_crc32c(content[start:end])
+        events.append(Event.FromString(content[12 : 12 + length]))
+        content = content[16 + length :]
+    assert events[0].file_version == "brain.Event:2"
+    found = [(e.step, v.tag, v.simple_value) for e in events[1:] for v in e.summary.value]
+    rows = read_rows(straight / "metrics.csv")
+    assert [(step, tag) for step, tag, _ in found] == [
+        (int(row["epoch"]), name) for row in rows for name in list(row)[1:]
+    ]
+    assert found[0][2] == pytest.approx(float(rows[0]["train_loss"]))

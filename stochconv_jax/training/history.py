@@ -3,10 +3,15 @@
 import io
 import math
 import pathlib
+import socket
+import struct
+import time
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
+from tensorboardX.summary import scalar
 
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.errors import InputError
@@ -23,21 +28,19 @@ COLUMNS = (
 
 
 class History:
-    """Writes a run's record into `workdir`; use as a context."""
+    """Writes a run's record into `workdir`.
+
+    Events are appended here, since tensorboardX's writer does it in a thread of its own, where a
+    full disk ends the thread and not the program.
+    """
 
     def __init__(self, workdir: pathlib.Path):
         self.workdir = workdir
         # The rows are written anew, so that a resumed run shows each epoch once.
         for old in workdir.glob("events.out.tfevents.*"):
             old.unlink()
-        self.events = SummaryWriter(str(workdir), write_to_disk=True)
+        self.events = workdir / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         self.written = 0
-
-    def __enter__(self) -> "History":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.events.close()
 
     def write(self, rows: list[dict[str, float]]) -> None:
         """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
@@ -45,15 +48,30 @@ class History:
             return
         table = ([row[column] for column in COLUMNS] for row in rows)
         write_table(self.workdir / "metrics.csv", COLUMNS, table)
-        for row in rows[self.written :]:
-            for name in COLUMNS[1:]:
-                if math.isfinite(row[name]):
-                    self.events.add_scalar(name, row[name], row["epoch"])
+        new = b"".join(_record(event) for row in rows[self.written :] for event in _events(row))
+        with self.events.open("ab") as file:
+            file.write(new if self.written else _record(Event(file_version="brain.Event:2")) + new)
         self.written = len(rows)
-        self.events.flush()
         picture = io.BytesIO()
         plot_curves(rows).savefig(picture, dpi=120, format="png")
         atomic_write(self.workdir / "curves.png", picture.getvalue())
+
+
+def _events(row: dict[str, float]) -> list[Event]:
+    step, now = int(row["epoch"]), time.time()
+    return [
+        Event(step=step, wall_time=now, summary=scalar(name, row[name]))
+        for name in COLUMNS[1:]
+        if math.isfinite(row[name])
+    ]
+
+
+def _record(event: Event) -> bytes:
+    """A record of TensorBoard's files: length, its checksum, content, its checksum."""
+    content = event.SerializeToString()
+    length = struct.pack("<Q", len(content))
+    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, content))
+    return length + next(checksums) + content + next(checksums)
 
 
 def read_history(workdir: pathlib.Path) -> list[dict[str, float]]:

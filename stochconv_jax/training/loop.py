@@ -55,8 +55,8 @@ def train(config: ConfigDict, workdir: str) -> None:
     with Run.create(config, workdir) as (run, dataset):
         for sentence in [*run.unseen(dataset, "all"), *run.set_aside_damaged()]:
             print(sentence, flush=True)
-        with run.checkpoints(mesh, saves=True) as checkpoints, History(run.directory) as history:
-            _Training(run, dataset, mesh, checkpoints).run_epochs(history)
+        with run.checkpoints(mesh, saves=True) as checkpoints:
+            _Training(run, dataset, mesh, checkpoints).run_epochs(History(run.directory))
 
 
 class _Training:
