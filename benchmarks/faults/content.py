@@ -5,11 +5,13 @@ import hashlib
 import json
 import pathlib
 import threading
+import warnings
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorflow_datasets as tfds
 
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import make_mesh, replicated
@@ -22,7 +24,9 @@ UNFINISHED = ("*.part", "*.orbax-checkpoint-tmp*", "*incomplete*")
 
 def arrays_of(item: pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a directory of a checkpoint, by their path in the tree."""
-    with _ORBAX, ocp.PyTreeCheckpointer() as reader:
+    with _ORBAX, ocp.PyTreeCheckpointer() as reader, warnings.catch_warnings():
+        # It was saved on this machine.
+        warnings.filterwarnings("ignore", message="Sharding info not provided")
         tree = reader.restore(item)
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
@@ -69,13 +73,17 @@ def of_evaluation(directory: pathlib.Path) -> Content:
 
 
 def of_prepared(directory: pathlib.Path) -> Content:
-    """The manifest and every file of the records."""
-    files = [directory / "manifest.csv", *sorted(directory.rglob("*array_record*"))]
-    found = {
-        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
-    return {**found, "unfinished": unfinished(directory)}
+    """The manifest, and every record's name and image, in order.
+
+    A record's own bytes are no measure: the order of its fields is another one in each process.
+    """
+    (records,) = (path.parent for path in directory.rglob("dataset_info.json"))
+    source = tfds.builder_from_directory(str(records)).as_data_source(
+        split="images", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    images = [(row["id"], hashlib.sha256(row["image"]).hexdigest()) for row in source]
+    manifest = (directory / "manifest.csv").read_text()
+    return {"manifest": manifest, "images": images, "unfinished": unfinished(directory)}
 
 
 def of_study(directory: pathlib.Path) -> Content:
