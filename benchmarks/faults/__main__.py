@@ -25,7 +25,7 @@ KILLS = {"train": 120, "prepare": 32, "eval": 28, "study": 24, "retrain": 16}
 TERMINATIONS = {"train": 24, "prepare": 6, "eval": 6, "study": 4}
 FULL = {"train": 10, "prepare": 4, "eval": 3}
 READ_ONLY = {"train": 5, "prepare": 2, "eval": 2}
-DAMAGES = 111
+DAMAGES = 102
 QUICK = 12
 
 
@@ -63,22 +63,32 @@ def plan(share: int, seed: int) -> list[Task]:
         "other number of readers": (machine.change_workers, 4),
         "other number of devices": (machine.change_devices, 4),
     }
+    others = {command: count for command, count in KILLS.items() if command != "train"}
     kinds = [
-        tasks("SIGKILL", signals.strike, KILLS, signal.SIGKILL),
+        tasks("SIGKILL", signals.strike, {"train": KILLS["train"]}, signal.SIGKILL),
+        tasks("SIGKILL", signals.strike, others, signal.SIGKILL),
         tasks("SIGTERM", signals.strike, TERMINATIONS, signal.SIGTERM),
         tasks("full disk", disk.fill, FULL),
         tasks("read-only directory", disk.forbid, READ_ONLY),
     ]
     for fault, (function, count) in of_training.items():
         kinds.append(tasks(fault, function, {"train": count}))
-    damaged = Task(
-        "damaged checkpoint",
-        "train",
-        DAMAGES // share,
-        lambda bench: damage.damage_all(bench, f"{seed} damage", share),
+    damages = DAMAGES // share
+    kinds.append(
+        [
+            Task(
+                damage.FAULT,
+                "train",
+                min(signals.CHAIN, damages - start),
+                lambda bench, start=start: damage.damage(
+                    bench, f"{seed} damage", start, min(start + signals.CHAIN, damages)
+                ),
+            )
+            for start in range(0, damages, signals.CHAIN)
+        ]
     )
     turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
-    return [damaged, *filter(None, turns)]
+    return list(filter(None, turns))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from benchmarks.faults import content
 from benchmarks.faults.process import Command, environment
-from benchmarks.faults.stage import SMALL, TRAIN, Places, Stage
+from benchmarks.faults.small import EPOCHS
+from benchmarks.faults.stage import SMALL, Places, Stage
 from stochconv_jax.atomic_write import write_table
 from stochconv_jax.data.preparation.lesion_drawing import draw_lesion
 
@@ -49,9 +50,7 @@ class Bench:
 
     def __init__(self, directory: pathlib.Path):
         self.directory = directory
-        self.places = Places(
-            *(directory / name for name in ("prepared", "photographs", "run", "old", "feedback"))
-        )
+        self.places = Places(*(directory / name for name in Places._fields))
         self.references: dict[str, Reference] = {}
         _draw(self.places.photographs, range(PHOTOGRAPHS))
         _draw(self.places.feedback, range(1000, 1000 + CORRECTED))
@@ -78,18 +77,16 @@ class Bench:
 
     def make_runs(self) -> None:
         """Trains what other commands are struck on."""
-        for place, what in ((self.places.run, "run"), (self.places.old, "shipped")):
+        places = self.places
+        for place, what, epochs in (
+            (places.run, "run", EPOCHS),
+            (places.shorter, "run", EPOCHS - 1),
+            (places.old, "shipped", 2),
+        ):
             words = ["train.py", f"--config={SMALL}:{what}", f"--workdir={place}"]
-            words.append(f"--config.data.prepared_directory={self.places.prepared}")
-            command = self._start(words)
+            words.append(f"--config.data.prepared_directory={places.prepared}")
+            command = self._start([*words, f"--config.train.epochs={epochs}"])
             assert command.end() == 0, command.output
-
-    def victim_run(self, epochs: int) -> pathlib.Path:
-        """Trains the run of `small.py` for so many epochs, in a victim's directory."""
-        victim = self.victim(TRAIN)
-        command = self.start(TRAIN, victim, f"--config.train.epochs={epochs}")
-        assert command.end() == 0, command.output
-        return victim / TRAIN.run
 
     def make_reference(self, stage: Stage) -> None:
         """Runs a command that nothing befalls."""

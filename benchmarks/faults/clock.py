@@ -7,7 +7,7 @@ import signal
 import time
 
 from benchmarks.faults.bench import Bench, Trial
-from benchmarks.faults.stage import TRAIN, struck
+from benchmarks.faults.stage import Stage, struck
 
 LIBRARY = "faketime/libfaketimeMT.so.1"
 DAY = 86400
@@ -18,52 +18,52 @@ def library() -> pathlib.Path | None:
     return next(pathlib.Path("/usr/lib").glob(f"*/{LIBRARY}"), None)
 
 
-def jump(bench: Bench, seed: str, count: int) -> list[Trial]:
+def jump(bench: Bench, stage: Stage, seed: str, count: int) -> list[Trial]:
     """Lets the clock jump by days, forwards or backwards, and kills some; then all go through."""
     rng, trials, fake = random.Random(seed), [], library()
     if fake is None:
         raise PermissionError("the package faketime is not installed")
     while len(trials) < count:
-        victim = bench.victim(TRAIN)
+        victim = bench.victim(stage)
         offset = victim / "offset"
         offset.write_text("+0d")
         faked = {
             "LD_PRELOAD": str(fake),
             "FAKETIME_TIMESTAMP_FILE": str(offset),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds until it reads the file again
             # The kernel's monotonic clock does not jump when the time is set.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        command = bench.start(TRAIN, victim, **faked)
-        if not command.reaches(TRAIN.draw(rng, bench.references["train"].start), victim):
+        command = bench.start(stage, victim, **faked)
+        if not command.reaches(stage.draw(rng, bench.references[stage.name].start), victim):
             continue
         at = struck(command.output, victim)
         offset.write_text(f"{rng.choice((-400, -3, 3, 400)):+d}d")
         if rng.random() < 0.5:
             time.sleep(rng.uniform(0, 2))
             command.strike(signal.SIGKILL)
-            wrong = bench.run_through(TRAIN, victim)
+            wrong = bench.run_through(stage, victim)
         elif command.end():
             wrong = f"failed: {command.output[-2000:]}"
         else:
-            wrong = bench.compare(TRAIN, victim)
-        trials.append(Trial("clock jumps by days", "train", at, wrong))
+            wrong = bench.compare(stage, victim)
+        trials.append(Trial("clock jumps by days", stage.name, at, wrong))
     return trials
 
 
-def redate(bench: Bench, seed: str, count: int) -> list[Trial]:
+def redate(bench: Bench, stage: Stage, seed: str, count: int) -> list[Trial]:
     """Gives all files of a killed training times in the past or the future."""
     rng, trials = random.Random(seed), []
     while len(trials) < count:
-        victim = bench.victim(TRAIN)
-        command = bench.start(TRAIN, victim)
-        if not command.reaches(TRAIN.draw(rng, bench.references["train"].start), victim):
+        victim = bench.victim(stage)
+        command = bench.start(stage, victim)
+        if not command.reaches(stage.draw(rng, bench.references[stage.name].start), victim):
             continue
         command.strike(signal.SIGKILL)
         at = struck(command.output, victim)
         for path in victim.rglob("*"):
             moved = time.time() + rng.uniform(-3000, 3000) * DAY
             os.utime(path, (moved, moved))
-        wrong = bench.run_through(TRAIN, victim)
-        trials.append(Trial("files of other times", "train", at, wrong))
+        wrong = bench.run_through(stage, victim)
+        trials.append(Trial("files of other times", stage.name, at, wrong))
     return trials

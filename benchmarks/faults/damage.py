@@ -1,7 +1,7 @@
 """Every file of the latest checkpoint, deleted, cut short or with one bit changed.
 
 It runs in a process of its own, and trains in it, since there are more than a hundred files to go
-through: python -m benchmarks.faults.damage RUN REFERENCE SCRATCH SEED EVERY
+through: python -m benchmarks.faults.damage RUN REFERENCE SEED START STOP
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import pathlib
 import random
 import shutil
 import sys
+import tempfile
 
 from benchmarks.faults import content
 from benchmarks.faults.bench import Bench, Trial
@@ -18,46 +19,42 @@ from benchmarks.faults.process import Command, environment
 from benchmarks.faults.small import EPOCHS
 from stochconv_jax.errors import InputError
 
+FAULT = "damaged checkpoint"
 DELETED, CUT, CHANGED = KINDS = ("deleted", "cut short", "one bit changed")
 
 
-def damage_all(bench: Bench, seed: str, every: int) -> list[Trial]:
-    """Damages one file after the other; of so many trials only every so many-th is made."""
-    run = bench.victim_run(EPOCHS - 1)
-    words = ["-m", "benchmarks.faults.damage", str(run), str(bench.places.run)]
+def damage(bench: Bench, seed: str, start: int, stop: int) -> list[Trial]:
+    """Damages a file in a copy of a run and trains it on; of all cases those from start to stop."""
+    words = [*map(str, (bench.places.shorter, bench.places.run, seed, start, stop))]
     command = Command(
-        [*words, str(run.parent), seed, str(every)], environment(bench.directory / "compiled")
+        ["-m", "benchmarks.faults.damage", *words], environment(bench.directory / "compiled")
     )
     code = command.end()
     found = [line for line in command.output.splitlines() if line.startswith("trial ")]
     trials = [Trial(*json.loads(line.removeprefix("trial "))) for line in found]
     if code:
-        trials.append(Trial("damaged checkpoint", "train", "", command.output[-2000:]))
+        trials.append(Trial(FAULT, "train", "", command.output[-2000:]))
     return trials
 
 
 def main() -> None:
     """Damages, trains on and prints a line for every trial."""
-    run, reference, scratch = map(pathlib.Path, sys.argv[1:4])
-    seed, every = sys.argv[4], int(sys.argv[5])
+    run, reference = map(pathlib.Path, sys.argv[1:3])
+    seed, start, stop = sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
     expected = content.of_run(reference)
     latest = run / "checkpoints" / str(content.latest_step(run))
     files = sorted(path.relative_to(run) for path in latest.rglob("*") if path.is_file())
     cases = [(file, kind) for file in files for kind in KINDS]
     random.Random(seed).shuffle(cases)
-    for number, (file, kind) in enumerate(cases[: len(cases) // every]):
-        victim = scratch / f"damaged{number}"
-        shutil.copytree(run, victim)
-        _damage(victim / file, kind, random.Random(f"{seed} {file}"))
-        told, wrong = _train_on(victim)
-        wrong = wrong or ", ".join(content.differences(expected, content.of_run(victim)))
-        wrong = wrong and f"{file}: {wrong}"
+    for file, kind in cases[start:stop]:
+        with tempfile.TemporaryDirectory(dir=run.parent) as scratch:
+            victim = pathlib.Path(shutil.copytree(run, pathlib.Path(scratch) / "run"))
+            _damage(victim / file, kind, random.Random(f"{seed} {file}"))
+            told, wrong = _train_on(victim)
+            wrong = wrong or ", ".join(content.differences(expected, content.of_run(victim))[:5])
         said = "passed over" if "is passed over" in told else "read all the same"
-        trial = Trial(
-            "damaged checkpoint", "train", f"{kind}, {said}", wrong and f"{file}: {wrong}"
-        )
+        trial = Trial(FAULT, "train", f"{kind}, {said}", wrong and f"{file}: {wrong}")
         print("trial", json.dumps(trial), flush=True)
-        shutil.rmtree(victim)
 
 
 def _damage(path: pathlib.Path, kind: str, rng: random.Random) -> None:

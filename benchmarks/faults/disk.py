@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 
 from benchmarks.faults.bench import Bench, Trial
-from benchmarks.faults.process import Command
+from benchmarks.faults.process import Command, found
 from benchmarks.faults.stage import Stage, struck
 
 # Of the small disk, bytes.
@@ -105,7 +105,7 @@ def forbid(bench: Bench, stage: Stage, seed: str, count: int) -> list[Trial]:
 
 
 def _permit(directory: pathlib.Path, mode: int) -> None:
-    for path in [directory, *directory.rglob("*")]:
-        if path.is_dir():
-            with contextlib.suppress(FileNotFoundError):
+    for path in [directory, *found(directory, "*")]:
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir():
                 path.chmod(mode)

@@ -1,5 +1,6 @@
 """A command as a process of its own, watched from outside and struck by signals."""
 
+import fnmatch
 import os
 import pathlib
 import re
@@ -73,12 +74,12 @@ class Command:
 
     def reaches(self, moment: Moment, directory: pathlib.Path) -> bool:
         """Waits for a moment; returns whether the command still runs then."""
-        seen = set(directory.rglob(moment.files)) if moment.files else set()
+        seen = found(directory, moment.files) if moment.files else set()
         count, looked = 0, -1
         while self.process.poll() is None:
             self._give_up_if_it_hangs()
             if moment.files:
-                new = set(directory.rglob(moment.files)) - seen
+                new = found(directory, moment.files) - seen
                 count, seen = count + len(new), seen | new
             elif moment.output and len(self.output) != looked:
                 looked = len(self.output)
@@ -113,6 +114,15 @@ class Command:
             raise TimeoutError(f"a command hangs:\n{self.output}") from None
         self._reader.join(PATIENCE)
         return 128 - code if code < 0 else code
+
+
+def found(directory: pathlib.Path, pattern: str) -> set[pathlib.Path]:
+    """Returns the files and directories whose name is like the pattern, while others vanish."""
+    return {
+        pathlib.Path(place) / name
+        for place, directories, files in os.walk(directory)
+        for name in fnmatch.filter([*directories, *files], pattern)
+    }
 
 
 def environment(cache: pathlib.Path, **more: str) -> dict[str, str]:

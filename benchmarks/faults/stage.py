@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.faults import content
-from benchmarks.faults.process import Moment
+from benchmarks.faults.process import Moment, found
 
 SMALL = "benchmarks/faults/small.py"
 SAVING = "*.orbax-checkpoint-tmp*"
@@ -22,6 +22,7 @@ class Places(NamedTuple):
       prepared: directory of prepared images.
       photographs: directory of images and labels.csv.
       run: a trained run.
+      shorter: the same of one epoch less.
       old: a trained run that is trained once more.
       feedback: corrected images.
     """
@@ -29,6 +30,7 @@ class Places(NamedTuple):
     prepared: pathlib.Path
     photographs: pathlib.Path
     run: pathlib.Path
+    shorter: pathlib.Path
     old: pathlib.Path
     feedback: pathlib.Path
 
@@ -63,9 +65,9 @@ class Stage:
 
 def struck(output: str, victim: pathlib.Path) -> str:
     """Returns what a command was at when it was killed, as its files and its output tell."""
-    if any(victim.rglob(SAVING)):
+    if found(victim, SAVING):
         return "writing a checkpoint"
-    if any(victim.rglob("*.part")) or any(victim.rglob("*incomplete*")):
+    if found(victim, "*.part") or found(victim, "*incomplete*"):
         return "writing files"
     frames = [frame.strip() for frame in re.split(r"[\r\n]", output) if frame.strip()]
     last = frames[-1] if frames else ""
