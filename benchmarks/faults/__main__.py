@@ -58,7 +58,7 @@ def plan(share: int, seed: int) -> list[Task]:
         return found
 
     of_training = {
-        "clock jumps by days": (clock.jump, 8),
+        "clock jumps by days": (clock.jump, 4),
         "files of other times": (clock.redate, 4),
         "other number of readers": (machine.change_workers, 4),
         "other number of devices": (machine.change_devices, 4),

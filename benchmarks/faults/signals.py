@@ -35,7 +35,7 @@ def strike(bench: Bench, stage: Stage, seed: str, count: int, number: int) -> li
             over = not command.reaches(moment, victim)
             if over:
                 break
-            suffered.append(_strike(command, stage, victim, number, rng.random() < 0.5))
+            suffered.append(_strike(bench, command, stage, victim, number, rng.random() < 0.5))
             wrong = wrong_start(stage, command, before)
             suffered[-1] = suffered[-1]._replace(wrong=suffered[-1].wrong or wrong)
         if over and command.end():
@@ -56,19 +56,27 @@ def wrong_start(stage: Stage, command: Command, before: int) -> str:
 
 
 def _strike(
-    command: Command, stage: Stage, victim: pathlib.Path, number: int, group: bool
+    bench: Bench, command: Command, stage: Stage, victim: pathlib.Path, number: int, group: bool
 ) -> Trial:
     told = len(command.output)
     # A lack of memory kills one process, a power cut all of them.
     seconds = command.strike(number, group or number == signal.SIGTERM)
     name, code = signal.Signals(number).name, command.end()
-    before, after = command.output[:told], command.output[told:]
     if number == signal.SIGKILL:
         return Trial(name, stage.name, struck(command.output, victim))
-    handled = "terminated" in after
-    # Whoever is still importing has no handler yet, and nothing to save.
-    wrong = "" if code == 128 + number and (handled or not before) else f"exit code {code}: {after}"
+    before, after = command.output[:told], command.output[told:]
+    wrong = "" if code == 128 + number else f"exit code {code}: {after}"
+    # Whoever is still importing has no handler yet, and whoever is done has none any more.
+    if before and "terminated" not in after and not _is_done(bench, stage, victim):
+        wrong = f"no message: {after}"
     return Trial(name, stage.name, struck(before, victim), wrong, seconds, _steps(before, after))
+
+
+def _is_done(bench: Bench, stage: Stage, victim: pathlib.Path) -> bool:
+    try:
+        return not bench.compare(stage, victim)
+    except (OSError, ValueError):
+        return False
 
 
 def _steps(before: str, after: str) -> int:
