@@ -107,9 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tasks = plan(QUICK if options.quick else 1, options.seed)
         trials = _work(bench, tasks, begun + 60 * options.minutes)
     minutes = (time.monotonic() - begun) / 60
-    for trial in trials:
-        if trial.wrong:
-            print(f"{trial.fault}, {trial.command}, {trial.struck}: {trial.wrong}")
     setting = f"seed {options.seed}, {len(trials)} faults in {minutes:.0f} minutes"
     measure.report("faults", setting, rows(trials), options.results)
 
@@ -138,10 +135,12 @@ def _work(bench: Bench, tasks: list[Task], until: float) -> list[Trial]:
             except PermissionError as error:
                 tqdm.write(f"{task.fault} is not tried: {error}")
                 found = []
+            except Exception as error:
+                # Whatever it is, it is told among what went wrong, and the others go on.
+                found = [Trial(task.fault, task.command, "", repr(error))]
             trials.extend(found)
             for trial in found:
-                if trial.wrong:
-                    tqdm.write(f"{trial.fault}, {trial.command}, {trial.struck}: {trial.wrong}")
+                tqdm.write(f"{trial.fault}, {trial.command}, {trial.struck}: {trial.wrong or 'ok'}")
             bar.update(task.count)
 
         list(pool.map(work, tasks))

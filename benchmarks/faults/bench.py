@@ -118,4 +118,4 @@ def _draw(directory: pathlib.Path, numbers: range) -> None:
         name = f"images/{number}.png"
         Image.fromarray(lesion).save(directory / name)
         rows.append([name, ("benign", "malignant")[number % 2]])
-    write_table(directory / "labels.csv", ["image", "target"], rows)
+    write_table(directory / "labels.csv", ["image", "label"], rows)

@@ -139,6 +139,7 @@ PREPARE = Stage(
     "prepare",
     lambda places, victim: [
         *("-m", "stochconv_jax.prepare", "folder", f"--source={places.photographs}"),
+        "--label-column=label",
         *(f"--output={victim / 'prepared'}", "--size=64", "--test-fraction=0.2", "--processes=2"),
     ],
     lambda victim: content.of_prepared(victim / "prepared"),
