@@ -98,10 +98,14 @@ class Bench:
 
     def run_through(self, stage: Stage, victim: pathlib.Path) -> str:
         """Gives the command once more, unhindered; returns what is wrong then, "" where nothing."""
-        command = self.start(stage, victim)
+        return self.ended(stage, victim, self.start(stage, victim))
+
+    def ended(self, stage: Stage, victim: pathlib.Path, command: Command) -> str:
+        """Waits for an end that nothing brought about; returns what is wrong, "" where nothing."""
         code = command.end()
-        if code:
-            return f"goes on with exit code {code}: {command.output[-2000:]}"
+        # A retraining that was killed after its verdict is not to be had again.
+        if code and "is there already" not in command.output:
+            return f"exit code {code}: {command.output[-2000:]}"
         return self.compare(stage, victim)
 
     def compare(self, stage: Stage, victim: pathlib.Path) -> str:

@@ -38,10 +38,7 @@ def strike(bench: Bench, stage: Stage, seed: str, count: int, number: int) -> li
             suffered.append(_strike(bench, command, stage, victim, number, rng.random() < 0.5))
             wrong = wrong_start(stage, command, before)
             suffered[-1] = suffered[-1]._replace(wrong=suffered[-1].wrong or wrong)
-        if over and command.end():
-            wrong = f"failed: {command.output[-2000:]}"
-        else:
-            wrong = bench.compare(stage, victim) if over else bench.run_through(stage, victim)
+        wrong = bench.ended(stage, victim, command) if over else bench.run_through(stage, victim)
         trials += [each._replace(wrong=each.wrong or wrong) for each in suffered]
     return trials
 
