@@ -21,10 +21,10 @@ from benchmarks.faults.bench import Bench, Trial
 from benchmarks.faults.stage import STAGES
 
 # Trials of each fault on each command, in full.
-KILLS = {"train": 120, "prepare": 32, "eval": 28, "study": 24, "retrain": 16}
-TERMINATIONS = {"train": 24, "prepare": 6, "eval": 6, "study": 4}
-FULL = {"train": 10, "prepare": 4, "eval": 3}
-READ_ONLY = {"train": 5, "prepare": 2, "eval": 2}
+KILLS = {"train": 104, "prepare": 40, "eval": 28, "study": 20, "retrain": 16}
+TERMINATIONS = {"train": 16, "prepare": 6, "eval": 6, "study": 3}
+FULL = {"train": 8, "prepare": 4, "eval": 2}
+READ_ONLY = {"train": 4, "prepare": 2, "eval": 2}
 DAMAGES = 102
 QUICK = 12
 
@@ -58,10 +58,10 @@ def plan(share: int, seed: int) -> list[Task]:
         return found
 
     of_training = {
-        "clock jumps by days": (clock.jump, 4),
-        "files of other times": (clock.redate, 4),
-        "other number of readers": (machine.change_workers, 4),
-        "other number of devices": (machine.change_devices, 4),
+        "clock jumps by days": (clock.jump, 3),
+        "files of other times": (clock.redate, 3),
+        "other number of readers": (machine.change_workers, 2),
+        "other number of devices": (machine.change_devices, 2),
     }
     others = {command: count for command, count in KILLS.items() if command != "train"}
     kinds = [

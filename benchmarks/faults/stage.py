@@ -82,7 +82,7 @@ def struck(output: str, victim: pathlib.Path) -> str:
     ):
         if re.search(pattern, last):
             return what
-    return "start-up" if not re.search(r"\|", output) else "between stages"
+    return "start-up" if not re.search(r"\|", output) else "elsewhere"
 
 
 def _config(places: Places, workdir: pathlib.Path, what: str = "", base: str = "") -> list[str]:
