@@ -26,6 +26,7 @@ from stochconv_jax.data.pipeline.augment import Transform, transforms_from_confi
 from stochconv_jax.data.pipeline.balance import Balanced
 from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose, generator
 from stochconv_jax.ops import polyphase
@@ -185,9 +186,8 @@ class Pipeline:
             # Grain reads absl's flags, which programs and notebooks may not have parsed.
             if not flags.FLAGS.is_parsed():
                 flags.FLAGS.mark_as_parsed()
-            reader = reader.mp_prefetch(
-                grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
-            )
+            options = grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
+            reader = reader.mp_prefetch(options, begin_worker)
         return iter(reader)
 
 
