@@ -12,7 +12,7 @@ A batch is a dictionary of
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import cv2
@@ -122,8 +122,12 @@ class Pipeline:
             )
         return images // batch_size
 
-    def training_batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[Batch]:
+    def training_batches(
+        self, batch_size: int, seed: int, first_step: int
+    ) -> Generator[Batch, None, None]:
         """Yields this process's part of training batches without end, from step `first_step` on.
+
+        Closing the generator ends its worker processes.
 
         Each pass visits the images in an order of its own; the view of an image depends on (seed,
         pass, index of the image, how often the pass has visited it) alone, so training continues
