@@ -9,7 +9,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-annotate --custom-compile-command "make lock"
 BASE_CONFIG := --config=configs/quickstart.py:base
 
-.PHONY: venv lock weights train test test-slow lint benchmarks
+.PHONY: venv lock licences weights train test test-slow lint benchmarks
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -37,6 +37,9 @@ lock: $(VENV)/installed-dev
 	$(LOCK) requirements.txt --output-file requirements.lock
 	$(LOCK) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --no-deps requirements-alone.txt --output-file requirements-alone.lock
+
+licences: $(VENV)/installed-dev $(VENV)/installed-torch
+	$(RUN) tests/licences.py
 
 weights: weights/efficientnet_lite0.safetensors
 
