@@ -15,6 +15,7 @@ FREE_FIELDS = (
     "eval",
     "train.epochs",
     "train.patience",
+    "train.checkpoint_minutes",
     "data.directory",
     "data.origin",
     "data.table",

@@ -103,7 +103,7 @@ def _read_run(directory: pathlib.Path) -> WeightFile:
     inputs = len(metadata.names) if metadata else 1
     abstract = model_from_config(config, outputs, abstract=True, metadata_inputs=inputs)
     shapes = nnx.state(abstract, nnx.Param, nnx.BatchStat)
-    with Checkpoints(directory, replicated(make_mesh())) as checkpoints:
+    with Checkpoints(directory, replicated(make_mesh()), saves=False) as checkpoints:
         state, step = checkpoints.restore_model("best", shapes)
     arrays = state_arrays(state, joined)
     return WeightFile(

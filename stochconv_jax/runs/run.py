@@ -29,6 +29,7 @@ from stochconv_jax.models.from_config import (
     model_from_config,
     resolve_dtype,
 )
+from stochconv_jax.runs.checkpoint_files import set_aside_damaged
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import replicated
 from stochconv_jax.runs.identity import AUTOMATIC, check_config, check_data, has_checkpoint
@@ -186,9 +187,15 @@ class Run:
             self.metadata(dataset.examples) if self.metadata else None,
         )
 
-    def checkpoints(self, mesh: Mesh) -> Checkpoints:
-        """Returns the run's checkpoints, to be used as a context."""
-        return Checkpoints(self.directory, replicated(mesh))
+    def checkpoints(self, mesh: Mesh, saves: bool = False) -> Checkpoints:
+        """Returns the run's checkpoints, to be used as a context; training alone saves."""
+        return Checkpoints(self.directory, replicated(mesh), saves)
+
+    def set_aside_damaged(self) -> list[str]:
+        """Moves damaged checkpoints to damaged_checkpoints/; returns a sentence for each."""
+        return set_aside_damaged(
+            self.directory / "checkpoints", self.directory / "damaged_checkpoints"
+        )
 
     def load_dataset(self) -> ImageDataset:
         """Prepares, unless that is done, and opens the images of the run, wherever they lie now.
