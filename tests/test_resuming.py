@@ -195,3 +195,29 @@ def test_what_is_not_finite_is_named_by_step_and_images_and_never_saved(
     if saved:
         assert f"the last checkpoint, of {max(map(int, saved))} steps, is from before" in said
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters(tmp_path)))
+
+
+# A training that may write no file of more than so many bytes, as if the disk were full.
+FULL = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.argv = ["train.py", *sys.argv[1:]]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_the_run_goes_on(prepared, uninterrupted, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *arguments(tmp_path, prepared)],
+        cwd=ROOT,
+        env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},  # it could not be written
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    assert re.search(r"checkpoints\S*: File too large; the same command goes on", said[0])
+    assert go_on(tmp_path, prepared) == without_times(read_rows(uninterrupted / "metrics.csv"))
