@@ -27,8 +27,11 @@ sys.addaudithook(watch)
 """
 COMMANDS = """
 import ast, sys
-import shallow_efficientnet  # the backbone of small_config.py
+import shallow_efficientnet  # which small_config.py names
+from toy_family import Toy
 from stochconv_jax.cli import main
+from stochconv_jax.models import BACKBONES
+BACKBONES["toy"] = Toy()  # which compiles in a moment
 if __name__ == "__main__":
     for arguments in ast.literal_eval(sys.stdin.read()):
         sys.argv = ["stochconv", *arguments]
@@ -66,8 +69,8 @@ def test_preparing_training_judging_and_asking_connect_to_nothing(tmp_path, prep
     write_rows(images / "labels.csv", [["image", "target"], *rows])
     for number, (name, _) in enumerate(rows):
         noise_image(number).save(images / name)
-    fields = SMALL | {"train.epochs": "1"}
-    run = command("tests/small_config.py", tmp_path / "run", prepared, **fields)
+    fields = SMALL | {"train.epochs": "1", "model.backbone": "toy", "model.join": "head"}
+    run = command("tests/small_config.py:base", tmp_path / "run", prepared, **fields)
     folder = ["--source", str(images), "--output", str(tmp_path / "out"), "--size", "128"]
     asked = [str(tmp_path / "run"), str(images / "0.png")]
     arguments = [
