@@ -94,7 +94,8 @@ class Bomb:
 
 def test_objects_among_kept_arrays_are_refused_unread(tmp_path):
     ran = tmp_path / "ran"
-    (tmp_path / "metrics.json").write_text(json.dumps({"class_names": ["a", "b"]}))
+    metrics = {"class_names": ["a", "b"], "epochs": 1, "split": "test", "checkpoint": "best"}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "predictions.csv").write_text("id,label,probability\nx,a,0.5\n")
     (tmp_path / "images.csv").write_text("id,group\nx,x\n")
     np.savez(tmp_path / "logits.npz", logits=np.array([Bomb(ran)], object))
