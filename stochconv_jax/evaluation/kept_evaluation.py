@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -125,8 +127,12 @@ def _read_draws(path: pathlib.Path, images: int) -> np.ndarray:
     """Float64 [N, K, classes], in the order of predictions.csv."""
     if not path.is_file():
         raise InputError(f"{path} is missing; run eval.py again")
-    with np.load(path) as file:
-        logits = file["logits"]
+    try:
+        with np.load(path) as file:
+            logits = file["logits"]
+    # Objects, which would be unpickled, are a ValueError.
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is damaged ({error}); run eval.py again") from error
     if len(logits) != images:
         raise InputError(f"{path} does not fit {PREDICTIONS} beside it; run eval.py again")
     if not np.isfinite(logits).all():

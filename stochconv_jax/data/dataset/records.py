@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,23 @@ from stochconv_jax.errors import InputError
 
 # Where a data set's metadata says how its images were framed.
 FRAMING = "framing"
+# The features that an `ImageBuilder` writes, by name.
+_CLASSES = {"id": tfds.features.Text, "image": tfds.features.Image}
+# How the files of a split are called.
+_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Framing]:
     """Opens what an `ImageBuilder` wrote: records at random access, and how they were framed.
 
     Raises:
-      InputError: they do not say how, since an older version wrote them.
+      InputError: they do not say how, since an older version wrote them; or no `ImageBuilder` did.
     """
+    if not _is_image_builders(directory):
+        raise InputError(
+            f"the records in {directory} are not described as preparation describes them; prepare "
+            "the images again"
+        )
     with quiet():
         builder = tfds.builder_from_directory(str(directory))
         decoders = {"image": tfds.decode.SkipDecoding()}
@@ -32,6 +42,37 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
             f"the images in {directory} were prepared by an older version; prepare them again"
         )
     return records, Framing.from_json(metadata[FRAMING])
+
+
+def _is_image_builders(directory: pathlib.Path) -> bool:
+    """Returns whether records are described as an `ImageBuilder` describes them.
+
+    TFDS would import any module that a description names, and read files that lie elsewhere.
+    """
+    try:
+        told, features = (
+            json.loads((directory / name).read_bytes())
+            for name in ("dataset_info.json", "features.json")
+        )
+        of_each = features["featuresDict"]["features"]
+        return (
+            set(features) == {"featuresDict", "pythonClassName"}
+            and features["pythonClassName"] == _name_of(tfds.features.FeaturesDict)
+            and {name: feature["pythonClassName"] for name, feature in of_each.items()}
+            == {name: _name_of(feature) for name, feature in _CLASSES.items()}
+            and told["fileFormat"] == "array_record"
+            and str(told["name"]).isidentifier()
+            and all(
+                (split["name"], split["filepathTemplate"]) == ("images", _TEMPLATE)
+                for split in told["splits"]
+            )
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _name_of(feature: type) -> str:
+    return f"{feature.__module__}.{feature.__name__}"
 
 
 class SomeRecords(Sequence):

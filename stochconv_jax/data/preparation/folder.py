@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping
 
 from stochconv_jax.data.dataset.manifest import COLUMNS
@@ -67,7 +68,8 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
       with_files: whether to look for the files; False for a table without images.
 
     Raises:
-      InputError: the directory or the table is missing, or a column or a split is not usable.
+      InputError: the directory or the table is missing, a column or a split is not usable, or a row
+        names a file outside the directory.
     """
     path = _table_path(folder)
     rows = read_rows(path)
@@ -93,6 +95,11 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
+        if with_files and _leaves(name):
+            raise InputError(
+                f"{path}, row {number} names {name!r}, which is not a path within "
+                f"{folder.directory}; name images by their paths within it"
+            )
         photographs.append(
             Photograph(
                 id=name,
@@ -149,6 +156,14 @@ def _table_path(folder: FolderTable) -> pathlib.Path:
             f"{folder.directory}; name the CSV that lists the images"
         )
     return path
+
+
+def _leaves(name: str) -> bool:
+    """Returns whether a path that a table names, with either separator, may leave its directory.
+
+    Links are followed, since who owns the directory laid them there; a table may be a stranger's.
+    """
+    return bool(re.match(r"[/\\]|[A-Za-z]:[/\\]", name)) or ".." in re.split(r"[/\\]", name)
 
 
 def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:
