@@ -23,7 +23,7 @@ def read_keras_file(path: pathlib.Path) -> WeightFile:
     try:
         with h5py.File(path) as file:
             arrays = _by_number(file["layers"]) if "layers" in file else _by_name(file)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise damaged(path, error) from error
     if not arrays:
         raise InputError(f"{path} holds no layers of a Keras network; save them by save_weights")
