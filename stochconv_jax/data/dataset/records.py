@@ -25,23 +25,58 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
     """Opens what an `ImageBuilder` wrote: records at random access, and how they were framed.
 
     Raises:
-      InputError: they do not say how, since an older version wrote them; or no `ImageBuilder` did.
+      InputError: they are damaged, do not say how, since an older version wrote them, or no
+        `ImageBuilder` wrote them.
     """
     if not _is_image_builders(directory):
         raise InputError(
             f"the records in {directory} are not described as preparation describes them; prepare "
             "the images again"
         )
-    with quiet():
-        builder = tfds.builder_from_directory(str(directory))
-        decoders = {"image": tfds.decode.SkipDecoding()}
-        records = builder.as_data_source("images", decoders=decoders)
-        metadata = builder.info.metadata or {}
+    try:
+        with quiet():
+            builder = tfds.builder_from_directory(str(directory))
+            decoders = {"image": tfds.decode.SkipDecoding()}
+            records = builder.as_data_source("images", decoders=decoders)
+            metadata = builder.info.metadata or {}
+    except Exception as error:  # TFDS and what it is made of raise errors of any kind
+        raise _damaged(directory, error) from error
     if FRAMING not in metadata:
         raise InputError(
             f"the images in {directory} were prepared by an older version; prepare them again"
         )
-    return records, Framing.from_json(metadata[FRAMING])
+    try:
+        framing = Framing.from_json(metadata[FRAMING])
+    except InputError as error:
+        raise _damaged(directory, error) from error
+    return StoredRecords(records, directory), framing
+
+
+def _damaged(directory: pathlib.Path, error: Exception) -> InputError:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"the images in {directory} are damaged ({words[:200]}); delete this directory and prepare "
+        "them again"
+    )
+
+
+class StoredRecords(Sequence):
+    """The records of a directory, of which a damaged one is an InputError that names it."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], directory: pathlib.Path):
+        self.records = records
+        self.directory = directory
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self.records):
+            raise IndexError(index)
+        try:
+            return self.records[index]
+        except Exception as error:  # ArrayRecord's and TFDS's own, of any kind
+            raise _damaged(self.directory, error) from error
 
 
 def _is_image_builders(directory: pathlib.Path) -> bool:

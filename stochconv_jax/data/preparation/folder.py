@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from stochconv_jax.data.dataset.manifest import COLUMNS
@@ -95,6 +96,11 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
+        if len(f"{name}{row[columns['label']]}".splitlines()) > 1:
+            raise InputError(
+                f"{path}, row {number} goes over several lines, from {name.splitlines()[0]!r} on; "
+                "close its quotes"
+            )
         if with_files and _leaves(name):
             raise InputError(
                 f"{path}, row {number} names {name!r}, which is not a path within "
@@ -168,8 +174,13 @@ def _leaves(name: str) -> bool:
 
 def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:
     suffixes = [suffix for group in EXTENSIONS.values() for suffix in group]
-    for suffix in ("", *suffixes, *map(str.upper, suffixes)):
-        path = root / (name + suffix)
-        if path.is_file():
-            return path
+    # Some systems keep names decomposed.
+    for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
+        for suffix in ("", *suffixes, *map(str.upper, suffixes)):
+            path = root / (form + suffix)
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # such as a name that is too long for one
+                return None
     return None

@@ -25,7 +25,7 @@ def read_keras_file(path: pathlib.Path) -> WeightFile:
             arrays = _by_number(file) if "layers" in file else _by_name(file)
     except InputError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise damaged(path, error) from error
     if not arrays:
         raise InputError(f"{path} holds no layers of a Keras network; save them by save_weights")
