@@ -27,6 +27,9 @@ PADDINGS = st.sampled_from(["SAME", "SYMMETRIC", "VALID"]) | PAIRS(
     PAIRS(st.integers(0, 3), st.integers(0, 3)), PAIRS(st.integers(0, 3), st.integers(0, 3))
 )
 
+# How windows are drawn: axes, then placement.
+HOW = [("independent", "independent"), ("diagonal", "independent"), ("independent", "even")]
+
 
 def assert_alike(actual, expected, tolerance=1e-3):
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
@@ -56,7 +59,7 @@ def stochastic_cases(draw):
     window = window_size(output, kernel_size, strides)
     size = tuple(side + each for side, each in zip(window, more, strict=True))
     windows = draw(st.sampled_from([1, 2, 3, 6]))
-    channels, batch = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    channels, batch = draw(st.integers(1, 2)), draw(st.integers(1, 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     if draw(st.booleans()):
         images = jnp.asarray(rng.integers(0, 256, (batch, *size, channels)), jnp.uint8)
@@ -83,7 +86,9 @@ def test_both_forms_of_the_stochastic_convolution_equal_the_readable_one(case):
         assert_alike(value_and_gradients(conv, images, kernel), expected)
     pads = [(0, -side % stride) for side, stride in zip(images.shape[1:3], strides, strict=True)]
     planes = polyphase(jnp.pad(images, ((0, 0), *pads, (0, 0))), strides)
-    found = stochastic_conv_polyphase(planes, kernel, corners, output, strides)
+    found = jax.jit(stochastic_conv_polyphase, static_argnums=(3, 4))(
+        planes, kernel, corners, output, strides
+    )
     assert_alike(found, expected[1])
 
 
@@ -99,9 +104,7 @@ def test_both_forms_of_the_stochastic_convolution_equal_the_readable_one(case):
 )
 @example(0, (7, 9), (0, 0), ("independent", "even"), True, 0)  # the window is the image
 @example(0, (1, 1), (0, 65_534), ("independent", "even"), True, 10**6)
-def test_every_window_lies_in_its_image_and_is_its_own_images(
-    key, window, more, how, per_image, draw
-):
+def test_every_window_lies_in_its_image_and_is_its_own(key, window, more, how, per_image, draw):
     axes, placement = how
     size = tuple(side + each for side, each in zip(window, more, strict=True))
     options = {"per_image": per_image, "axes": axes, "placement": placement, "draw": draw}
