@@ -48,7 +48,11 @@ def test_no_row_of_a_table_is_lost(tmp_path, seed):
     ("text", "sentence"),
     [
         ('image,target\n"a.png,x\nb.png,y\n', "unexpected end of data"),
-        ('image,target\n"a.png,x\nb.png",y\n', "row 2 goes over several lines, from 'a.png,x' on"),
+        ('image,target\n"a.png,x\nb.png",y\n', "line 3: .*'image'.* look like rows"),
+        (
+            'image,target,note\na.png,x,"\nb.png,y,z\nc.png,x,"\n',
+            "line 4: .*'note'.* look like rows",
+        ),
         ("image,target\na.png,x,y\n", "line 2 has more cells than the header"),
         ("image,target,target\na.png,x,y\n", "two columns 'target'"),
         ("image,target\na.png,x\0\n", "zero bytes"),

@@ -31,6 +31,7 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
                         f"{path}, line {reader.line_num} has more cells than the header; quote "
                         "values that hold a comma"
                     )
+                _check_lines(path, row, reader.line_num)
                 if any("\0" in value for value in row.values()):
                     raise csv.Error(f"line {reader.line_num} has zero bytes")
                 rows.append({name: normal_form(value.strip()) for name, value in row.items()})
@@ -52,6 +53,17 @@ def _check_header(path: pathlib.Path, names: Sequence[str]) -> None:
     for name in names:
         if name and names.count(name) > 1:  # a table may end in several columns without a name
             raise InputError(f"{path} has two columns {name!r}; rename or take out one of them")
+
+
+def _check_lines(path: pathlib.Path, row: dict[str, str], last: int) -> None:
+    """Refuses a value with lines that look like rows: a quote before them was left open."""
+    for name, value in row.items():
+        lines = value.splitlines()
+        if len(lines) > 1 and any(line.count(",") >= len(row) - 1 for line in lines):
+            raise InputError(
+                f"{path}, line {last}: the value of {name!r} that ends there goes over several "
+                "lines that look like rows; close its quotes where it should end"
+            )
 
 
 def require_columns(path: pathlib.Path, row: dict[str, str], columns: dict[str, str]) -> None:
