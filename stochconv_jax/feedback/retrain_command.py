@@ -14,6 +14,7 @@ from stochconv_jax.feedback.record import corrected_sentence
 from stochconv_jax.feedback.replacement import Places, retrain
 from stochconv_jax.feedback.retraining import HELD_OUT, Retraining
 from stochconv_jax.feedback.verdict import MARGIN
+from stochconv_jax.hosts.joining import joined
 from stochconv_jax.saved_config import read_config
 
 # retraining.md lists them all.
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, trains and judges."""
     options, rest = _parser().parse_known_args(arguments)
     logging.set_verbosity(logging.ERROR)
-    with mistakes_in_a_sentence("; the same command goes on from the last checkpoint, if any"):
+    note = "; the same command goes on from the last checkpoint, if any"
+    with mistakes_in_a_sentence(note), joined():
         if not 0 <= options.margin < 1:
             raise InputError(f"--margin is {options.margin:g}; use 0 or more and less than 1")
         unknown = [word for word in rest if not word.startswith("--config.")]
