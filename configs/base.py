@@ -150,6 +150,7 @@ def _train() -> ConfigDict:
     train.batch_size = 32  # images per step over all devices; a pass leaves out what fills none
     train.steps_per_epoch = 0  # 0 for one pass over the training split
     train.patience = 0  # epochs with neither a higher validation AUC nor a lower loss; 0: no end
+    train.checkpoint_minutes = 10.0  # between checkpoints within an epoch; 0 for none within
     train.optimizer = "rmsprop"  # rmsprop, adam, adamw or sgd
     train.learning_rate = 1e-3
     train.backbone_rate = 1.0  # factor on the rate of all but classifier and branch; 0 freezes

@@ -6,9 +6,10 @@ import errno
 import os
 import pathlib
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -17,6 +18,7 @@ from stochconv_jax.config_file import load_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.hosts.joining import joined
 from stochconv_jax.saved_config import read_config
+from stochconv_jax.termination import Terminated, raised_on_sigterm
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -72,10 +74,12 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
     """Ends the program with one sentence and exit code 2 for a user's mistake or a failing disk.
 
     Args:
-      after_interrupt: what to add to "interrupted" when Ctrl-C ended it (exit code 130).
+      after_interrupt: what to add to "interrupted" when Ctrl-C ended it (exit code 130), and to
+        "terminated" when SIGTERM did (143).
     """
     try:
-        yield
+        with raised_on_sigterm():
+            yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -85,9 +89,17 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
         print(f"error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\ninterrupted{after_interrupt}", file=sys.stderr, flush=True)
-        # Leaving in the ordinary way would tear the device down under threads that still use it.
-        os._exit(130)
+        _leave(f"\ninterrupted{after_interrupt}", 130)
+    except Terminated as stopped:
+        when = f" {stopped}" if stopped.args else ""
+        _leave(f"terminated{when}{after_interrupt}", 128 + signal.SIGTERM)
+
+
+def _leave(sentence: str, code: int) -> NoReturn:
+    print(sentence, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    # Leaving in the ordinary way would tear the device down under threads that still use it.
+    os._exit(code)
 
 
 def image_size(text: str) -> tuple[int, int]:

@@ -115,6 +115,7 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.step_factor": (lambda value: 0 < value < 1, "more than 0 and less than 1"),
     "train.plateau_patience": _at_least(1),
     "train.patience": _at_least(0),
+    "train.checkpoint_minutes": _NOT_NEGATIVE,
     "train.weight_decay": _NOT_NEGATIVE,
     "train.momentum": _SHARE,
     "train.clip_norm": _NOT_NEGATIVE,

@@ -50,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         retraining = Retraining.prepare(config, run, options.feedback, options.split)
         _tell(retraining.feedback)
         outcome = retrain(retraining, places, options.margin)
-    print(corrected_sentence(outcome))
-    print(outcome.verdict.sentence())
+        print(corrected_sentence(outcome))
+        print(outcome.verdict.sentence())
+        if outcome.verdict.taken:
+            print(f"{places.output} is the new run, with retraining.md")
+        else:
+            print(f"{run} stays what it is, and {places.rejected} is the other, see retraining.md")
     if not outcome.verdict.taken:
-        print(f"{run} stays what it is, and {places.rejected} holds the other, with retraining.md")
         sys.exit(1)
-    print(f"{places.output} is the new run, with retraining.md")
 
 
 def _tell(feedback: Feedback) -> None:

@@ -1,1 +1,1 @@
-"""The processes that train together, on one host or on several: joined, agreed, and ended as one."""
+"""The processes that train together, on one host or on several: they join, agree and end."""

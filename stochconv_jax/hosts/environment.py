@@ -1,8 +1,8 @@
 """What the environment says of the processes that belong together."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from stochconv_jax.errors import InputError
 
@@ -13,7 +13,8 @@ SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 STEP_TASKS, STEP_NODES = "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES"
 
 
-class Place(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Place:
     """Which of several processes this one is.
 
     Attributes:

@@ -1,6 +1,7 @@
 """Joining the processes that the environment names, around whatever they do together."""
 
 import contextlib
+import signal
 import threading
 import time
 import traceback
@@ -13,9 +14,12 @@ from stochconv_jax.hosts.environment import Place, find_place
 from stochconv_jax.hosts.exchange import host_name, is_first, together
 from stochconv_jax.hosts.voice import Voice
 from stochconv_jax.hosts.watch import SUSPECT_SECONDS, Watch, lost
+from stochconv_jax.termination import Terminated
 
 # How long the processes may take to start.
 JOIN_SECONDS = 300.0
+# How long other processes wait for process 0 to say what ends them all.
+COURTESY_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -81,12 +85,15 @@ def _end_all(error: BaseException, watch: Watch) -> None:
         text, code = f"error: {host_name()}: {error}", 2
     elif isinstance(error, KeyboardInterrupt):
         text, code = f"interrupted: {host_name()}", 130
+    elif isinstance(error, Terminated):
+        text, code = f"terminated: {host_name()}", 128 + signal.SIGTERM
     elif isinstance(error, SystemExit):
         text, code = "", error.code if isinstance(error.code, int) else 1
     else:
         text, code = _unexpected(error, watch), 1
     if not is_first():
-        time.sleep(1)  # where process 0 found the same, it says so itself
+        # Where process 0 found the same, it says so itself, once it has saved what there is.
+        time.sleep(COURTESY_SECONDS * (4 if isinstance(error, Terminated) else 1))
         watch.end_all(text, code)
         time.sleep(5)
         watch.voice.end(text, code)

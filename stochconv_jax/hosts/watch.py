@@ -1,4 +1,4 @@
-"""Ending all processes as one: by the mistake of one of them, or since one can no longer be reached.
+"""Ending all processes as one: for the mistake of one, or since one can no longer be reached.
 
 Whoever comes first writes what happened under `END`, for which every process listens; process 0
 says it. JAX's own heartbeats would notice a lost process later, and abort the others.

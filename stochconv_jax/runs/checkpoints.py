@@ -1,43 +1,71 @@
-"""The checkpoints of a run: the latest and the best."""
+"""The checkpoints of a run: the latest two and the best."""
 
 import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import is_first
+from stochconv_jax.runs.checkpoint_files import find_damage, write_digests
+
+# Of an epoch that has begun and not been validated: it is best where there is no other.
+NO_SCORE = -math.inf
 
 
 class Progress(NamedTuple):
-    """How far a run has come: steps made, and a row of metrics for each epoch."""
+    """How far a run has come.
+
+    Attributes:
+      step: steps made.
+      history: a row of metrics for each epoch.
+      seconds: spent on the epoch that has begun.
+    """
 
     step: int
     history: list[dict[str, float]]
+    seconds: float = 0.0
+
+
+class Restored(NamedTuple):
+    """What a checkpoint holds: model, optimizer, progress, and arrays of the epoch's steps."""
+
+    model: Any
+    optimizer: Any
+    progress: Progress
+    epoch: Mapping[str, np.ndarray] | None
 
 
 class Checkpoints:
     """Saves and restores a run in `directory`/checkpoints; use as a context.
 
-    What is restored is laid out by `sharding`, whatever devices it was saved from.
+    What is restored is laid out by `sharding`, whatever devices it was saved from. Saving goes on
+    in the background; leaving the context waits for its end. One before the latest is kept, to go
+    on from should a file of the latest be damaged.
     """
 
-    def __init__(self, directory: pathlib.Path, sharding: jax.sharding.Sharding):
+    def __init__(self, directory: pathlib.Path, sharding: jax.sharding.Sharding, saves: bool):
+        """Opens the directory; one that saves removes what an interrupted save left."""
+        self.directory = (directory / "checkpoints").absolute()
         self.sharding = sharding
         keep = preservation_policy.AnyPreservationPolicy(
             [
-                preservation_policy.LatestN(1),
+                preservation_policy.LatestN(2),
                 preservation_policy.BestN(get_metric_fn=lambda metrics: metrics["score"], n=1),
             ]
         )
         self.manager = ocp.CheckpointManager(
-            (directory / "checkpoints").absolute(),
+            self.directory,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
                 best_fn=lambda metrics: metrics["score"],
-                enable_async_checkpointing=False,
+                cleanup_tmp_directories=saves,
+                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
             ),
         )
 
@@ -47,45 +75,65 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self.manager.close()
 
-    def save(self, model: Any, optimizer: Any, progress: Progress, score: float) -> None:
-        """Saves the arrays of model and optimizer with the progress; higher scores are better."""
-        # A score that is no number must never be the best.
-        score = -math.inf if math.isnan(score) else score
-        self.manager.save(
-            progress.step,
-            args=ocp.args.Composite(
-                model=ocp.args.StandardSave(model),
-                optimizer=ocp.args.StandardSave(optimizer),
-                progress=ocp.args.JsonSave(progress._asdict()),
-            ),
-            metrics={"score": score},
-        )
+    def save(
+        self,
+        model: Any,
+        optimizer: Any,
+        progress: Progress,
+        score: float = NO_SCORE,
+        epoch: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Begins to save, once an earlier save is over; the arrays may be donated afterwards.
 
-    def restore_latest(self, model: Any, optimizer: Any) -> tuple[Any, Any, Progress] | None:
+        Args:
+          model: its arrays.
+          optimizer: its arrays.
+          progress: how far the run has come.
+          score: of an epoch that was validated; higher is better.
+          epoch: arrays of an epoch that is not over.
+        """
+        items: dict[str, Any] = {
+            "model": ocp.args.StandardSave(model),
+            "optimizer": ocp.args.StandardSave(optimizer),
+            "progress": ocp.args.JsonSave(progress._asdict()),
+        }
+        if epoch is not None:
+            items["epoch"] = ocp.args.StandardSave(dict(epoch))
+        # A score that is no number must never be the best.
+        score = NO_SCORE if math.isnan(score) else score
+        self.manager.save(progress.step, args=ocp.args.Composite(**items), metrics={"score": score})
+
+    def restore_latest(self, model: Any, optimizer: Any) -> Restored | None:
         """Restores into trees of the same shapes; None where nothing has been saved."""
         step = self.manager.latest_step()
         if step is None:
             return None
-        restored = self.manager.restore(
-            step,
-            args=ocp.args.Composite(
-                model=self._restore(model),
-                optimizer=self._restore(optimizer),
-                progress=ocp.args.JsonRestore(),
-            ),
-        )
-        return restored.model, restored.optimizer, Progress(**restored.progress)
+        items: dict[str, Any] = {
+            "model": self._restore(model),
+            "optimizer": self._restore(optimizer),
+            "progress": ocp.args.JsonRestore(),
+        }
+        if (self.directory / str(step) / "epoch").is_dir():
+            items["epoch"] = ocp.args.StandardRestore()
+        found = self.manager.restore(step, args=ocp.args.Composite(**items))
+        progress = Progress(**found.progress)
+        return Restored(found.model, found.optimizer, progress, found.get("epoch"))
 
     def restore_model(self, which: str, model: Any) -> tuple[Any, int]:
         """Restores the "best" or "latest" model into abstract arrays; returns it and its step.
 
         Raises:
-          InputError: nothing has been saved.
+          InputError: nothing has been saved, or it is damaged.
         """
         step = self.manager.best_step() if which == "best" else self.manager.latest_step()
         if step is None:
+            raise InputError(f"{self.directory} holds no checkpoint; train with train.py first")
+        damage = find_damage(self.directory / str(step), "model")
+        if damage:
+            other = "latest" if which == "best" else "best"
             raise InputError(
-                f"{self.manager.directory} holds no checkpoint; train with train.py first"
+                f"{self.directory / str(step)} is damaged: {damage}; train on, which goes back to "
+                f"one that is whole, or use another (eval.checkpoint={other})"
             )
         arguments = ocp.args.Composite(model=self._restore(model))
         return self.manager.restore(step, args=arguments).model, step
@@ -95,6 +143,13 @@ class Checkpoints:
         arguments = ocp.args.Composite(progress=ocp.args.JsonRestore())
         restored = self.manager.restore(self.manager.latest_step(), args=arguments)
         return len(restored.progress["history"])
+
+    def _write_digests(self) -> None:
+        if not is_first():
+            return
+        # Orbax calls this when all is written and nothing has its name yet; it saves one at a time.
+        for unfinished in self.directory.glob("*.orbax-checkpoint-tmp*"):
+            write_digests(unfinished)
 
     def _restore(self, tree: Any) -> ocp.args.StandardRestore:
         return ocp.args.StandardRestore(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
@@ -13,17 +14,28 @@ from jax.typing import ArrayLike
 from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.models import Context, TwoBranchNetwork
 from stochconv_jax.models.conv import BatchNorm
-from stochconv_jax.runs.devices import DATA_AXIS
+from stochconv_jax.runs.devices import DATA_AXIS, replicated
 from stochconv_jax.training.loss import mean_cross_entropy
 from stochconv_jax.training.recipe import PLAIN, Recipe
 from stochconv_jax.training.state import TrainState
 
 
 class StepMetrics(NamedTuple):
-    """What a step tells: the batch's mean loss, and its logits, float32 [B, outputs]."""
+    """What a step tells, on every device.
+
+    Attributes:
+      loss: float32 [], the batch's mean.
+      finite: bool [], whether the loss and all gradients are numbers.
+      logits: float32 [B, outputs].
+      labels: int32 [B], of the same rows.
+      indices: int32 [B], the images' places in the data set.
+    """
 
     loss: Any
+    finite: Any
     logits: Any
+    labels: Any
+    indices: Any
 
 
 TrainStep = Callable[[TrainState, Batch, jax.Array, ArrayLike], tuple[TrainState, StepMetrics]]
@@ -89,16 +101,18 @@ def make_train_step(
             average = average.update(
                 parameters, batch_stats, recipe.average_decay, recipe.accumulate
             )
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradients))
         new = TrainState(parameters, batch_stats, optimizer_state, average)
-        return new, StepMetrics(loss, logits)
+        return new, StepMetrics(loss, finite, logits, batch["label"], batch["index"])
 
-    replicated, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
+    copied, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
     return jax.jit(
         jax.shard_map(
             step,
             mesh=mesh,
-            in_specs=(replicated, divided, replicated, replicated),
-            out_specs=(replicated, StepMetrics(loss=replicated, logits=divided)),
+            in_specs=(copied, divided, copied, copied),
+            out_specs=(copied, StepMetrics(copied, copied, divided, divided, divided)),
         ),
         donate_argnums=0,
+        out_shardings=replicated(mesh),
     )
