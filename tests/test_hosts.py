@@ -104,7 +104,7 @@ def test_two_processes_make_the_run_of_one_process_with_as_many_devices(
     run_here(loop.train, arguments)
     run_here(evaluate, arguments)
     codes, ((told, _), (silent, _)) = finish(processes)
-    assert codes == [0, 0]
+    assert codes == [0, 0], told
     assert "epoch 2/2" in told
     assert silent == ""
 
@@ -182,7 +182,8 @@ with mistakes_in_a_sentence(""), joined():
     assert (told[0] == os.getpid()) == exchange.is_first() and told[1] == 0.1
     assert caught(lambda: exchange.of_first(lambda: fails_in(0))) == "a mistake of 0"
     for number in (0, 1):
-        assert f"a mistake of {number}" in caught(lambda: exchange.together(lambda: fails_in(number)))
+        told = caught(lambda: exchange.together(lambda: fails_in(number)))
+        assert f"a mistake of {number}" in told
     order = []
     exchange.first_then_others(lambda: order.append(time.time()))
     times = exchange.of_first(lambda: order)

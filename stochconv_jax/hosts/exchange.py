@@ -111,10 +111,10 @@ def first_then_others(function: Callable[[], Result]) -> Result:
 def _verdict(key: str, error: str) -> str:
     """Returns the mistake that any process made, process 0's before others'; "" of none."""
     told = error if is_first() or not error else f"{host_name()}: {error}"
-    client().key_value_set(f"{key}/{process_number()}", told)
+    client().key_value_set(f"{key}/of/{process_number()}", told)
     if is_first():
         found = [
-            client().blocking_key_value_get(f"{key}/{number}", FOREVER)
+            client().blocking_key_value_get(f"{key}/of/{number}", FOREVER)
             for number in range(process_count())
         ]
         client().key_value_set(f"{key}/verdict", next(filter(None, found), ""))

@@ -19,7 +19,7 @@ from stochconv_jax.termination import Terminated
 # How long the processes may take to start.
 JOIN_SECONDS = 300.0
 # How long other processes wait for process 0 to say what ends them all.
-COURTESY_SECONDS = 5.0
+COURTESY_SECONDS = 3.0
 
 
 @contextlib.contextmanager
