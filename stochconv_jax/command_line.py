@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import os
 import pathlib
 import re
@@ -16,11 +15,10 @@ from ml_collections import ConfigDict, config_flags
 
 from stochconv_jax.config_file import load_config
 from stochconv_jax.errors import InputError
+from stochconv_jax.failing_disk import FULL, SaveFailedError, quiet_threads
 from stochconv_jax.hosts.joining import joined
 from stochconv_jax.saved_config import read_config
 from stochconv_jax.termination import Terminated, raised_on_sigterm
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Command(NamedTuple):
@@ -43,7 +41,7 @@ def run(
       usage: what --help prints.
       options: further flags, names with underscores, and what each means.
     """
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(logging.FATAL)  # what libraries log as an error, they raise as well
     if {"-h", "--help"} & set(sys.argv):
         print(usage)
         return
@@ -78,13 +76,16 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
         "terminated" when SIGTERM did (143).
     """
     try:
-        with raised_on_sigterm():
+        with raised_on_sigterm(), quiet_threads():
             yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except SaveFailedError as error:
+        # The run is whole up to its last checkpoint.
+        _leave(f"error: {error.filename}: {error.strerror}{after_interrupt}", 2)
     except OSError as error:
-        if error.filename is None and error.errno not in DISK_FULL:
+        if error.filename is None and error.errno not in FULL:
             raise
         print(f"error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)

@@ -34,6 +34,8 @@ def find_damage(checkpoint: pathlib.Path, item: str = "") -> str:
         lines = path.read_text(encoding="utf-8").splitlines()
         expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except ValueError:
+        expected = {}
+    if not expected:
         return f"{DIGESTS} is damaged"
     for name, digest in expected.items():
         if item and not name.startswith(f"{item}/"):

@@ -1,8 +1,9 @@
 """The checkpoints of a run: the latest two and the best."""
 
+import contextlib
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from stochconv_jax.errors import InputError
+from stochconv_jax.failing_disk import SaveFailedError, find_os_error
 from stochconv_jax.hosts.exchange import is_first
 from stochconv_jax.runs.checkpoint_files import find_damage, write_digests
 
@@ -73,7 +75,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.manager.close()
+        with self._failures():
+            self.manager.close()
 
     def save(
         self,
@@ -91,6 +94,9 @@ class Checkpoints:
           progress: how far the run has come.
           score: of an epoch that was validated; higher is better.
           epoch: arrays of an epoch that is not over.
+
+        Raises:
+          SaveFailedError: the disk is full or failing; leaving the context raises it as well.
         """
         items: dict[str, Any] = {
             "model": ocp.args.StandardSave(model),
@@ -101,7 +107,9 @@ class Checkpoints:
             items["epoch"] = ocp.args.StandardSave(dict(epoch))
         # A score that is no number must never be the best.
         score = NO_SCORE if math.isnan(score) else score
-        self.manager.save(progress.step, args=ocp.args.Composite(**items), metrics={"score": score})
+        arguments = ocp.args.Composite(**items)
+        with self._failures():
+            self.manager.save(progress.step, args=arguments, metrics={"score": score})
 
     def restore_latest(self, model: Any, optimizer: Any) -> Restored | None:
         """Restores into trees of the same shapes; None where nothing has been saved."""
@@ -143,6 +151,17 @@ class Checkpoints:
         arguments = ocp.args.Composite(progress=ocp.args.JsonRestore())
         restored = self.manager.restore(self.manager.latest_step(), args=arguments)
         return len(restored.progress["history"])
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax, TensorStore and asyncio each have types of their own
+            found = find_os_error(error)
+            if found is None:
+                raise
+            where = found.filename or str(self.directory)
+            raise SaveFailedError(found.errno, found.strerror, where) from error
 
     def _write_digests(self) -> None:
         if not is_first():

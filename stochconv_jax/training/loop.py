@@ -6,6 +6,7 @@ files that are made from those rows. Whenever a run is killed, the same command 
 latest checkpoint as if nothing had happened.
 """
 
+import contextlib
 import datetime
 import functools
 import json
@@ -104,18 +105,28 @@ class _Training:
         batches = self.pipeline.training_batches(
             config.batch_size, self.run.config.seed, progress.step
         )
-        while not is_finished(progress.history, config):
-            state = self.steps.train(state, progress, record, batches)
-            row = self._row(state, progress, record)
-            rows = [*progress.history, row]
-            progress, record = Progress(len(rows) * self.steps.steps, rows), EpochRecord()
-            self.checkpoints.save(state.model, state.rest, progress, row["val_auc"])
-            self.steps.saved = progress.step
-            history.write(progress.history)
-            self._write_cost()
-            print(_describe(row, config.epochs, self.steps.compiling), flush=True)
-            if len(rows) < config.epochs and is_finished(progress.history, config):
-                print(_describe_end(len(rows), config.epochs), flush=True)
+        with contextlib.closing(batches):  # its workers, however the training ends
+            while not is_finished(progress.history, config):
+                state = self.steps.train(state, progress, record, batches)
+                progress = self._end_epoch(state, progress, record, history)
+                record = EpochRecord()
+
+    def _end_epoch(
+        self, state: TrainState, progress: Progress, record: EpochRecord, history: History
+    ) -> Progress:
+        """Validates, saves and tells; returns the progress."""
+        config = self.run.config.train
+        row = self._row(state, progress, record)
+        rows = [*progress.history, row]
+        progress = Progress(len(rows) * self.steps.steps, rows)
+        self.checkpoints.save(state.model, state.rest, progress, row["val_auc"])
+        self.steps.saved = progress.step
+        history.write(progress.history)
+        self._write_cost()
+        print(_describe(row, config.epochs, self.steps.compiling), flush=True)
+        if len(rows) < config.epochs and is_finished(progress.history, config):
+            print(_describe_end(len(rows), config.epochs), flush=True)
+        return progress
 
     def _restore(self) -> tuple[TrainState, Progress, EpochRecord]:
         """Returns the latest state, or a fresh one, on every device, and the epoch it is in."""

@@ -87,9 +87,11 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
                     "again"
                 )
             more = [name for name in reader.fieldnames or () if name not in COLUMNS]
+            # A sex or a source stands in the memory once, not once a row.
+            kept: dict[str, str] = {}
             rows = [
                 ManifestRow(
-                    **{name: row[name] for name in COLUMNS},
+                    **{name: kept.setdefault(row[name], row[name]) for name in COLUMNS},
                     more={name: row[name] or "" for name in more},
                 )
                 for row in reader

@@ -12,7 +12,7 @@ A batch is a dictionary of
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import cv2
@@ -26,6 +26,7 @@ from stochconv_jax.data.pipeline.augment import Transform, transforms_from_confi
 from stochconv_jax.data.pipeline.balance import Balanced
 from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose, generator
 from stochconv_jax.ops import polyphase
@@ -124,8 +125,12 @@ class Pipeline:
             )
         return images // batch_size
 
-    def training_batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[Batch]:
+    def training_batches(
+        self, batch_size: int, seed: int, first_step: int
+    ) -> Generator[Batch, None, None]:
         """Yields this process's part of training batches without end, from step `first_step` on.
+
+        Closing the generator ends its worker processes.
 
         Each pass visits the images in an order of its own; the view of an image depends on (seed,
         pass, index of the image, how often the pass has visited it) alone, so training continues
@@ -198,9 +203,8 @@ class Pipeline:
             # Grain reads absl's flags, which programs and notebooks may not have parsed.
             if not flags.FLAGS.is_parsed():
                 flags.FLAGS.mark_as_parsed()
-            reader = reader.mp_prefetch(
-                grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
-            )
+            options = grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
+            reader = reader.mp_prefetch(options, begin_worker)
         return iter(reader)
 
 

@@ -5,7 +5,6 @@ import csv
 import hashlib
 import multiprocessing
 import pathlib
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stochconv_jax.data.image_file import misnamed, open_image
+from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 
 HASH_SIDE = 16
@@ -123,9 +123,7 @@ def _appender(kept: pathlib.Path | None) -> Iterator[Callable[[Sequence], object
 @contextlib.contextmanager
 def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yields processes that leave Ctrl-C to this one, and that stop when it is interrupted."""
-    context = multiprocessing.get_context("spawn")
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(processes, context, signal.signal, ignore)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), begin_worker)
     try:
         yield pool
     finally:

@@ -1,0 +1,59 @@
+"""What a full or failing disk raises, in whatever guise, here and in libraries' threads."""
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class SaveFailedError(OSError):
+    """Saving in the background failed; its threads may still be at it."""
+
+
+def find_os_error(error: BaseException | None) -> OSError | None:
+    """Returns the operating system's error behind an exception, None where there is none.
+
+    TensorStore, which writes arrays for Orbax, tells it in its text alone.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error
+        found = re.search(r"os_error_code='(\d+)'", str(error))
+        if found:
+            return OSError(int(found[1]), os.strerror(int(found[1])))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Keeps threads from printing tracebacks of a failing disk, which is told once at the end.
+
+    What Orbax and asyncio log of it is raised as well, where somebody waits for it.
+    """
+    in_threads, elsewhere = threading.excepthook, sys.unraisablehook
+    asyncio_log = logging.getLogger("asyncio")
+    level = asyncio_log.level
+
+    def handle_in_threads(failure: threading.ExceptHookArgs) -> None:
+        if find_os_error(failure.exc_value) is None:
+            in_threads(failure)
+
+    def handle_elsewhere(failure: "sys.UnraisableHookArgs") -> None:
+        # TensorStore's threads say it of every write that ends after Orbax gave up.
+        if str(failure.exc_value) != "Event loop is closed":
+            elsewhere(failure)
+
+    threading.excepthook, sys.unraisablehook = handle_in_threads, handle_elsewhere
+    asyncio_log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = in_threads, elsewhere
+        asyncio_log.setLevel(level)
