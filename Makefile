@@ -72,3 +72,4 @@ benchmarks: $(VENV)/installed-benchmarks
 	$(RUN) -m benchmarks.sampling
 	$(RUN) -m benchmarks.prediction
 	$(RUN) -m benchmarks.input_pipeline
+	$(RUN) -m benchmarks.collectives

@@ -47,27 +47,26 @@ def start():
     """Starts a program as two processes, devices each, that are to join."""
     begun = []
 
-    def start(words, devices=1, **environment):
+    def start(words, devices=1, number_name="JAX_PROCESS_ID", **environment):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         flags = os.environ["XLA_FLAGS"].replace("device_count=4", f"device_count={devices}")
-        shared = {
-            **os.environ,
-            "XLA_FLAGS": flags,
+        # Slurm's tasks are given the port alone.
+        given = environment or {
             "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
             "JAX_NUM_PROCESSES": "2",
-            **environment,
         }
+        shared = {**os.environ, "XLA_FLAGS": flags, "JAX_COORDINATOR_PORT": str(port), **given}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         processes = [
             subprocess.Popen(
                 [sys.executable, *words],
                 cwd=ROOT,
-                env={**shared, "JAX_PROCESS_ID": str(n)},
+                env={**shared, number_name: str(number)},
                 **pipes,
             )
-            for n in range(2)
+            for number in range(2)
         ]
         begun.extend(processes)
         return processes
@@ -216,6 +215,13 @@ def test_processes_agree_and_end_together(start, what, codes):
     if what == "leave":
         assert errors[1].startswith("error: process 0 can no longer be reached")
         assert errors[1].endswith(f"{GOES_ON}\n")
+
+
+def test_tasks_of_slurm_join(start):
+    step = SLURM | {"SLURM_STEP_NODELIST": "localhost"}
+    found, said = finish(start(["-c", EXCHANGE, "end"], number_name="SLURM_PROCID", **step))
+    assert found == [0, 0], said
+    assert [out.count("said") for out, _ in said] == [1, 0]
 
 
 @pytest.mark.parametrize("number", [0, 1])
