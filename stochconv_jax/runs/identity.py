@@ -3,10 +3,12 @@
 import json
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.errors import InputError
 from stochconv_jax.hosts.exchange import of_first, together
 from stochconv_jax.saved_config import read_config, read_json
@@ -71,6 +73,29 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
             f"{directory} was made with another config: {', '.join(differences)}; give its values "
             "or another --workdir"
         )
+
+
+def check_identity(data: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Checks that a file says of a run's images what everything that asks the run needs.
+
+    Args:
+      data: the `identity` of a data set, as the file holds it.
+      path: of the file.
+
+    Raises:
+      InputError: it has not two classes or more of different names, or no whole framing.
+    """
+    classes: Any = data.get("classes")
+    framing = data.get("framing")
+    names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not names or len(set(classes)) < max(len(classes), 2) or not isinstance(framing, dict):
+        raise InputError(
+            f"{path} is damaged (it names no two classes and no framing); bring the run's own"
+        )
+    try:
+        Framing.from_json({"minimum": (1, 1), **framing})
+    except InputError as error:
+        raise InputError(f"{path}: {error}; bring the run's own") from error
 
 
 def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:

@@ -69,6 +69,8 @@ def read_history(workdir: pathlib.Path) -> list[dict[str, float]]:
         return []
     try:
         return [{name: float(row[name]) for name in COLUMNS} for row in read_table(path)]
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is damaged ({error!r}); train on, which writes it anew"

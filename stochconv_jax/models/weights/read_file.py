@@ -5,10 +5,10 @@ import pathlib
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.weights.keras_file import read_keras_file
 from stochconv_jax.models.weights.safetensors_file import read_safetensors_file
-from stochconv_jax.models.weights.torch_file import read_torch_file
+from stochconv_jax.models.weights.torch_file import ZIP, read_torch_file
 from stochconv_jax.models.weights.weight_file import WeightFile
 
-HDF5, ZIP, PICKLE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80"
+HDF5, PICKLE = b"\x89HDF\r\n\x1a\n", b"\x80"
 
 
 def read_weight_file(path: pathlib.Path) -> WeightFile:
