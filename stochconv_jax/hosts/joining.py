@@ -16,7 +16,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.hosts.environment import Place, find_place
 from stochconv_jax.hosts.exchange import host_name, is_first, together
 from stochconv_jax.hosts.voice import Voice
-from stochconv_jax.hosts.watch import SUSPECT_SECONDS, Watch, lost
+from stochconv_jax.hosts.watch import GOES_ON, SUSPECT_SECONDS, Watch, lost
 from stochconv_jax.termination import Terminated
 
 # How long the processes may take to start.
@@ -42,15 +42,15 @@ def joined() -> Iterator[None]:
     _join(place, voice)
     watch = Watch(voice)
     silence = contextlib.nullcontext() if is_first() else voice.silenced(lost(["process 0"]))
-    try:
-        with silence:
+    with silence:
+        try:
             yield
             together(lambda: None)  # process 0 may have more to write
             watch.stop()
-    except BaseException as error:
-        _end_all(error, watch)
-        raise
-    jax.distributed.shutdown()
+        except BaseException as error:
+            _end_all(error, watch)
+            raise
+        jax.distributed.shutdown()
 
 
 def _join(place: Place, voice: Voice) -> None:
@@ -87,9 +87,9 @@ def _end_all(error: BaseException, watch: Watch) -> None:
     if isinstance(error, InputError | OSError):
         text, code = f"error: {host_name()}: {error}", 2
     elif isinstance(error, KeyboardInterrupt):
-        text, code = f"interrupted: {host_name()}", 130
+        text, code = f"interrupted: {host_name()}; {GOES_ON}", 130
     elif isinstance(error, Terminated):
-        text, code = f"terminated: {host_name()}", 128 + signal.SIGTERM
+        text, code = f"terminated: {host_name()}; {GOES_ON}", 128 + signal.SIGTERM
     elif isinstance(error, SystemExit):
         text, code = "", error.code if isinstance(error.code, int) else 1
     else:

@@ -15,6 +15,7 @@ from stochconv_jax.hosts.exchange import client, host_name, is_first, process_co
 from stochconv_jax.hosts.voice import Voice
 
 END = "end"
+GOES_ON = "the same command goes on from the last checkpoint, also on fewer hosts"
 # A process shows every so many seconds that it lives, and is lost where it did not for so many.
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0
@@ -97,7 +98,4 @@ class Watch:
 
 def lost(names: list[str]) -> str:
     """Returns the sentence that processes can no longer be reached."""
-    return (
-        f"error: {', '.join(names)} can no longer be reached, so that all end; the same command "
-        "goes on from the last checkpoint, also on fewer hosts"
-    )
+    return f"error: {', '.join(names)} can no longer be reached, so that all end; {GOES_ON}"
