@@ -1,17 +1,14 @@
 """Processes that train together: real ones, two on this machine, which talk by gloo."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
-from support import ROOT, SMALL, command, read_rows, run_here, without_times
+from support import SMALL, command, read_rows, run_here, without_times
+from two_processes import finish, starting
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
@@ -44,43 +41,8 @@ GOES_ON = "the same command goes on from the last checkpoint, also on fewer host
 
 @pytest.fixture
 def start():
-    """Starts a program as two processes, devices each, that are to join."""
-    begun = []
-
-    def start(words, devices=1, number_name="JAX_PROCESS_ID", **environment):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        flags = os.environ["XLA_FLAGS"].replace("device_count=4", f"device_count={devices}")
-        # Slurm's tasks are given the port alone.
-        given = environment or {
-            "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
-            "JAX_NUM_PROCESSES": "2",
-        }
-        shared = {**os.environ, "XLA_FLAGS": flags, "JAX_COORDINATOR_PORT": str(port), **given}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        processes = [
-            subprocess.Popen(
-                [sys.executable, *words],
-                cwd=ROOT,
-                env={**shared, number_name: str(number)},
-                **pipes,
-            )
-            for number in range(2)
-        ]
-        begun.extend(processes)
-        return processes
-
-    yield start
-    for process in begun:
-        process.kill()
-        process.communicate()
-
-
-def finish(processes):
-    """Returns the exit codes, and all that each wrote to stdout and to stderr."""
-    said = [process.communicate(timeout=300) for process in processes]
-    return [process.returncode for process in processes], said
+    with starting() as start:
+        yield start
 
 
 def state_of(directory):
@@ -198,16 +160,12 @@ with mistakes_in_a_sentence(""), joined():
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "codes"), [("end", [0, 0]), ("mistake", [2, 2]), ("leave", [9, 1])]
-)
+@pytest.mark.parametrize(("what", "codes"), [("mistake", [2, 2]), ("leave", [9, 1])])
 def test_processes_agree_and_end_together(start, what, codes):
     found, said = finish(start(["-c", EXCHANGE, what]))
     assert found == codes, said
     assert [out.count("said") for out, _ in said] == [1, 0]
     errors = [error for _, error in said]
-    if what == "end":
-        assert errors == ["", ""]
     if what == "mistake":  # of process 1, while process 0 waits for something else
         assert errors[0].startswith("error: process 1 (on ")
         assert errors[0].endswith("a mistake of 1\n")
@@ -222,6 +180,7 @@ def test_tasks_of_slurm_join(start):
     found, said = finish(start(["-c", EXCHANGE, "end"], number_name="SLURM_PROCID", **step))
     assert found == [0, 0], said
     assert [out.count("said") for out, _ in said] == [1, 0]
+    assert [error for _, error in said] == ["", ""]
 
 
 @pytest.mark.parametrize("number", [0, 1])
