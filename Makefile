@@ -78,3 +78,4 @@ benchmarks: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m benchmarks.sampling
 	$(RUN) -m benchmarks.prediction
 	$(RUN) -m benchmarks.input_pipeline
+	$(RUN) -m benchmarks.collectives

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import io
 import os
 import pathlib
 import shutil
@@ -44,9 +43,12 @@ def new_directory(path: pathlib.Path, mode: int = 0o777) -> Iterator[pathlib.Pat
 
 def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a CSV, whole or not at all."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    atomic_write(path, text.getvalue())
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    part.replace(path)
 
 
 def read_table(path: pathlib.Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:

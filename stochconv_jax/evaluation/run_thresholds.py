@@ -10,6 +10,7 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.json_numbers import is_number
 from stochconv_jax.evaluation.thresholds import RULES, choose_thresholds
+from stochconv_jax.hosts.exchange import is_first, of_first
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.saved_config import read_json
 
@@ -34,16 +35,16 @@ def run_thresholds(
     if network.run.num_outputs > 1:
         return {}
     path = network.run.directory / "thresholds.json"
-    if path.is_file():
-        kept = read_json(path)
-        if kept.get("chosen_for") == chosen_for(network):
-            return _whole(kept.get("thresholds"), path)
+    kept = of_first(lambda: read_json(path) if path.is_file() else {})
+    if kept.get("chosen_for") == chosen_for(network):
+        return _whole(kept.get("thresholds"), path)
     print("choosing the threshold on the validation images, which is done once", file=sys.stderr)
     validation = network.predict_split(dataset or network.run.load_dataset(), "validation")
     scores = validation.probabilities.mean(axis=1)[:, 1]
     thresholds = choose_thresholds(validation.labels, scores)
     content: dict[str, Any] = {"chosen_for": chosen_for(network), "thresholds": thresholds}
-    atomic_write(path, json.dumps(content, indent=2) + "\n")
+    if is_first():
+        atomic_write(path, json.dumps(content, indent=2) + "\n")
     return thresholds
 
 

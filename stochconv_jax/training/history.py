@@ -10,6 +10,7 @@ from tensorboardX import SummaryWriter
 
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import is_first
 
 COLUMNS = (
     "epoch",
@@ -23,14 +24,15 @@ COLUMNS = (
 
 
 class History:
-    """Writes a run's record into `workdir`; use as a context."""
+    """Writes a run's record into `workdir`, in process 0 alone; use as a context."""
 
     def __init__(self, workdir: pathlib.Path):
         self.workdir = workdir
+        self.writes = is_first()
         # The rows are written anew, so that a resumed run shows each epoch once.
-        for old in workdir.glob("events.out.tfevents.*"):
+        for old in workdir.glob("events.out.tfevents.*") if self.writes else ():
             old.unlink()
-        self.events = SummaryWriter(str(workdir), write_to_disk=True)
+        self.events = SummaryWriter(str(workdir), write_to_disk=self.writes)
         self.written = 0
 
     def __enter__(self) -> "History":
@@ -41,7 +43,7 @@ class History:
 
     def write(self, rows: list[dict[str, float]]) -> None:
         """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
-        if not rows:
+        if not rows or not self.writes:
             return
         table = ([row[column] for column in COLUMNS] for row in rows)
         write_table(self.workdir / "metrics.csv", COLUMNS, table)

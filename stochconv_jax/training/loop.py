@@ -20,10 +20,11 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import roc_auc_value
 from stochconv_jax.evaluation.metrics import log_loss
+from stochconv_jax.hosts.exchange import is_first, of_first
 from stochconv_jax.inference.predict import Predict, make_predict, predict_all, rows_per_batch
 from stochconv_jax.keys import Purpose
 from stochconv_jax.runs.checkpoints import Checkpoints, Progress
-from stochconv_jax.runs.devices import make_agreement, make_mesh, replicated
+from stochconv_jax.runs.devices import copy, make_agreement, make_mesh
 from stochconv_jax.runs.initial_weights import initial_model
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.cost import network_cost
@@ -54,7 +55,7 @@ def train(config: ConfigDict, workdir: str) -> None:
             f"{mesh.size} devices; use a multiple"
         )
     with Run.create(config, workdir) as (run, dataset):
-        for sentence in [*run.unseen(dataset, "all"), *run.set_aside_damaged()]:
+        for sentence in [*run.unseen(dataset, "all"), *of_first(run.set_aside_damaged)]:
             print(sentence, flush=True)
         with run.checkpoints(mesh, saves=True) as checkpoints, History(run.directory) as history:
             _Training(run, dataset, mesh, checkpoints).run_epochs(history)
@@ -82,6 +83,7 @@ class _Training:
         self.predict: Predict = make_predict(self.abstract, mesh, draws=1)
         self.steps = EpochSteps(
             run,
+            mesh,
             [example.id for example in dataset.examples],
             make_train_step(self.abstract, self.optimizer, mesh, self.recipe),
             steps,
@@ -140,7 +142,7 @@ class _Training:
             state = TrainState.of_saved(found.model, found.optimizer, averages)
             progress, record = found.progress, EpochRecord(found.epoch, found.progress.seconds)
             self.steps.saved = progress.step
-        return jax.device_put(state, replicated(self.mesh)), progress, record
+        return copy(state, self.mesh), progress, record
 
     def _row(self, state: TrainState, progress: Progress, record: EpochRecord) -> dict[str, float]:
         """Validates; returns the epoch's row of metrics."""
@@ -160,13 +162,13 @@ class _Training:
         rows = rows_per_batch(self.run.config.eval.batch_size, self.mesh)
         batches = self.pipeline.evaluation_batches("validation", rows)
         key = self.run.key(Purpose.VALIDATION)
-        predictions = predict_all(self.predict, state.model, batches, key)
+        predictions = predict_all(self.predict, state.model, batches, key, self.mesh)
         mean = predictions.probabilities.mean(axis=1)
         return log_loss(predictions.labels, mean), roc_auc_value(predictions.labels, mean)
 
     def _write_cost(self) -> None:
         path = self.run.directory / "cost.json"
-        if not path.exists() and self.steps.compiled is not None:
+        if is_first() and not path.exists() and self.steps.compiled is not None:
             cost = network_cost(self.run.config, self.abstract, self.steps.compiled)
             atomic_write(path, json.dumps(cost, indent=2) + "\n")
 

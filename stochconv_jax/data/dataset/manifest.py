@@ -90,11 +90,13 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
             if len(set(names)) < len(names):
                 raise csv.Error("two columns have one name")
             more = [name for name in names if name not in COLUMNS]
+            # A sex or a source stands in the memory once, not once a row.
+            met: dict[str, str] = {}
             rows = []
             for cells in reader:
                 if None in cells or None in cells.values():
                     raise csv.Error(f"line {reader.line_num} has not the cells of the header")
-                known = {name: cells[name] for name in COLUMNS}
+                known = {name: met.setdefault(cells[name], cells[name]) for name in COLUMNS}
                 rows.append(ManifestRow(**known, more={name: cells[name] for name in more}))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); prepare the images again") from error

@@ -45,7 +45,8 @@ class Pipeline:
       workers: reader processes; threads of this process where 0.
       transforms: what is done to each image in training, one after the other.
       share: (number, count) of processes that train together, on several hosts; each reads every
-        count-th row of a batch, beginning with row `number`.
+        count-th row of a training batch, beginning with row `number`, and the number-th of `count`
+        equal parts of one that is judged.
       strides: (vertical, horizontal) of the large image's planes, each dividing its side.
       crop_size: (height, width) of the middle that is left of each image; (0, 0) for the whole.
       sampler: from the images of the training split (int32) and the seed to the order of each pass.
@@ -74,6 +75,7 @@ class Pipeline:
         strides: tuple[int, int] = (2, 2),
         pixels: bool = True,
         metadata: np.ndarray | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> "Pipeline":
         """Returns the pipeline of a config's `data` section.
 
@@ -101,7 +103,8 @@ class Pipeline:
             high,
             config.workers,
             transforms,
-            strides=strides,
+            share,
+            strides,
             sampler=sampler,
             crop_size=crop_size,
             pixels=pixels,
@@ -150,16 +153,26 @@ class Pipeline:
         yield from self._read(grain.MapDataset.source(visits).map(load).batch(batch_size // count))
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """Yields every image of a split exactly once, unaugmented, in the data set's order."""
+        """Yields this process's part of a split, unaugmented, in the data set's order.
+
+        The processes' parts of a batch, one after the other, are the batch; all batches together
+        hold every image exactly once.
+
+        Args:
+          split: "train", "validation", "test" or "all".
+          batch_size: over all processes; a multiple of their count.
+        """
         indices = self.dataset.indices(split)
         padding = np.full(-len(indices) % batch_size, -1, np.int32)
-        rows = np.concatenate([indices, padding])
+        number, count = self.share
+        batches = np.concatenate([indices, padding]).reshape(-1, count, batch_size // count)
+        rows = batches[:, number].reshape(-1)
 
         def load(index: np.int32) -> Batch:
             # A row that fills up the last batch repeats the first image, masked.
             return {**self._example(int(max(index, indices[0]))), "mask": index >= 0}
 
-        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size))
+        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size // count))
 
     def _order(self, seed: int) -> Sampler:
         return self.sampler(self.dataset.indices("train"), seed)
