@@ -19,7 +19,7 @@ from stochconv_jax.evaluation.run_thresholds import run_thresholds
 from stochconv_jax.evaluation.thresholds import DECIDING
 from stochconv_jax.evidence.runs import read_runs
 from stochconv_jax.inference.trained_network import TrainedNetwork
-from stochconv_jax.runs.identity import check_identity
+from stochconv_jax.runs.provenance import read_starts
 from stochconv_jax.runs.run import Run
 from stochconv_jax.saved_config import read_json
 from stochconv_jax.training.history import read_history
@@ -59,13 +59,16 @@ def readers(network):
     )
     curve = (lambda: read_history(directory), lambda rows: all(len(row) == 7 for row in rows))
 
-    def data():
-        found = read_json(directory / "data.json")
-        check_identity(found, directory / "data.json")
-        return found["classes"]
-
     return {
-        "data.json": (data, lambda classes: len(set(classes)) > 1),
+        "data.json": (
+            lambda: Run.open(directory).classes,
+            lambda classes: len(set(classes)) > 1,
+        ),
+        "images.csv": (
+            lambda: Run.open(directory).images(),
+            lambda rows: all({"id", "split", "sha256"} <= set(row) for row in rows),
+        ),
+        "provenance.json": (lambda: read_starts(directory), lambda starts: type(starts) is list),
         "metrics.csv": curve,
         "thresholds.json": (
             lambda: run_thresholds(network)[DECIDING],
@@ -84,6 +87,8 @@ def readers(network):
 
 FILES = (
     "data.json",
+    "images.csv",
+    "provenance.json",
     "metrics.csv",
     "thresholds.json",
     "doubts.json",

@@ -43,13 +43,14 @@ from stochconv_jax.runs.identity import (
     AUTOMATIC,
     check_config,
     check_data,
+    check_identity,
     check_same,
     check_shared,
     has_checkpoint,
 )
 from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
 from stochconv_jax.runs.pixels import measure_pixels
-from stochconv_jax.runs.provenance import provenance
+from stochconv_jax.runs.provenance import STARTS, provenance, read_starts
 from stochconv_jax.runs.run_metadata import fit_metadata, read_metadata, write_metadata
 from stochconv_jax.saved_config import read_config, read_json
 
@@ -131,6 +132,7 @@ class Run:
         data = read_json(directory / "data.json")
         if not {"classes", "framing", "fingerprint"} <= set(data):
             raise InputError(f"{directory} was made by an older version; train it anew")
+        check_identity(data, directory / "data.json")
         return cls(directory, config, data, read_metadata(directory, config))
 
     @property
@@ -224,7 +226,7 @@ class Run:
 
     def images(self) -> list[dict[str, str]]:
         """Returns what is kept of the images that the run was made with: IMAGE_COLUMNS each."""
-        return read_table(self.directory / "images.csv")
+        return read_table(self.directory / "images.csv", IMAGE_COLUMNS)
 
     def _write(self, dataset: ImageDataset) -> None:
         rows = (
@@ -237,8 +239,8 @@ class Run:
         write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
         _write_json(self.directory / "data.json", self.data)
         write_metadata(self.directory, self.metadata)
-        started = self.directory / "provenance.json"
-        earlier = read_json(started)["starts"] if started.exists() else []
+        started = self.directory / STARTS
+        earlier = read_starts(self.directory) if started.exists() else []
         _write_json(started, {"starts": [*earlier, provenance()]})
         # It comes last, for it is what tells that the directory is a run's.
         _write_json(self.directory / "config.json", self.config.to_dict())

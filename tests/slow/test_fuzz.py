@@ -5,9 +5,14 @@ import random
 
 import pytest
 from fuzzed_folder import check_image, check_table, write_images
+from support import read_rows
+
+from stochconv_jax.evaluation.evaluate import evaluate
+from stochconv_jax.runs.run import Run
 
 COUNT = 2000
 PER_FOLDER = 20
+PER_TABLE = 400
 
 
 @pytest.fixture
@@ -41,3 +46,28 @@ def test_two_thousand_tables_are_refused_or_every_row_is_told(folders):
             refused += bool(check_table(directory, names[:5], rng))
     print(f"{refused} of {COUNT} tables were refused")
     assert COUNT / 5 < refused < COUNT
+
+
+def test_an_external_evaluation_tells_of_every_row(straight, prepared, tmp_path, capsys):
+    judged = kept = 0
+    for number in range(COUNT // PER_TABLE):
+        rng = random.Random(20_000 + number)
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        names = write_images(directory, PER_TABLE, rng)
+        lines = [f"{name},{('benign', 'malignant')[n % 2]}" for n, name in enumerate(names)]
+        (directory / "labels.csv").write_text("\n".join(["image,target", *lines]) + "\n")
+        config = Run.open(straight).config.copy_and_resolve_references().unlock()
+        config.data.prepared_directory = str(tmp_path / "prepared" / str(number))
+        output = str(tmp_path / "out")
+        evaluate(config.lock(), straight, str(directory), label_column="target", output=output)
+        (manifest,) = (tmp_path / "prepared" / str(number)).glob("*/manifest.csv")
+        rows = read_rows(manifest)
+        assert [row["id"] for row in rows] == names
+        assert all(row["reason"] for row in rows if row["kept"] != "yes")
+        predicted = [row["id"] for row in read_rows(tmp_path / "out" / "predictions.csv")]
+        assert predicted == [row["id"] for row in rows if row["kept"] == "yes"]
+        assert "left out: " in capsys.readouterr().out
+        judged, kept = judged + len(rows), kept + len(predicted)
+    print(f"{kept} of {judged} images were judged, the others told")
+    assert COUNT / 5 < kept < judged == COUNT
