@@ -33,14 +33,17 @@ class Watch:
         client().key_value_set(f"name/{process_number()}", host_name())
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
+        self.looker = threading.Thread(target=self._look, daemon=True)
         if is_first():
-            threading.Thread(target=self._look, daemon=True).start()
+            self.looker.start()
 
     def stop(self) -> None:
         """Ends the listening of all, once all have come to their end."""
         if is_first():
             client().key_value_set(END, json.dumps({"code": 0}))
         self.listener.join()
+        if is_first():
+            self.looker.join()
 
     def end_all(self, text: str, code: int) -> None:
         """Ends the other processes, unless that was begun by another; process 0 says why."""
@@ -59,8 +62,7 @@ class Watch:
         before = dict(client().key_value_dir_get("alive/"))
         time.sleep(seconds)
         after = dict(client().key_value_dir_get("alive/"))
-        numbers = (key.rpartition("/")[2] for key in before if before[key] == after[key])
-        return [client().key_value_try_get(f"name/{number}") for number in numbers]
+        return _names([key for key in before if before[key] == after[key]])
 
     def _listen(self) -> None:
         own = process_number()
@@ -83,17 +85,29 @@ class Watch:
         self.voice.end(told["text"], told["code"])
 
     def _look(self) -> None:
+        seen: dict[str, tuple[str, float]] = {}
         while self.listener.is_alive():
-            names = self.silent(SILENT_SECONDS)
-            if names and self.listener.is_alive():
-                self.end_all(lost(names), 1)
-                self.voice.end(lost(names), 1)
+            now = time.monotonic()
+            for key, beat in client().key_value_dir_get("alive/"):
+                if key not in seen or seen[key][0] != beat:
+                    seen[key] = beat, now
+            silent = [key for key, (_, since) in seen.items() if now - since > SILENT_SECONDS]
+            if silent:
+                text = lost(_names(silent))
+                self.end_all(text, 1)
+                self.voice.end(text, 1)
+            time.sleep(BEAT_SECONDS)
 
     def _await_ends(self) -> None:
         until = time.monotonic() + ENDING_SECONDS
         others = process_count() - 1
         while client().key_value_increment("ended", 0) < others and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _names(keys: list[str]) -> list[str]:
+    numbers = (key.rpartition("/")[2] for key in keys)
+    return [client().key_value_try_get(f"name/{number}") for number in numbers]
 
 
 def lost(names: list[str]) -> str:
