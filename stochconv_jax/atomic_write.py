@@ -2,12 +2,13 @@
 
 import contextlib
 import csv
-import io
 import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from stochconv_jax.errors import InputError
 
 
 def atomic_write(path: pathlib.Path, content: str | bytes) -> None:
@@ -42,12 +43,36 @@ def new_directory(path: pathlib.Path, mode: int = 0o777) -> Iterator[pathlib.Pat
 
 def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a CSV, whole or not at all."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    atomic_write(path, text.getvalue())
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    part.replace(path)
 
 
-def read_table(path: pathlib.Path) -> list[dict[str, str]]:
-    """Reads a CSV that `write_table` wrote, a dictionary for each row."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def read_table(path: pathlib.Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Reads a CSV that `write_table` wrote, a dictionary for each row.
+
+    Args:
+      path: of the file.
+      columns: that must be there.
+
+    Raises:
+      InputError: it is damaged, or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); make it anew") from error
+    for column in columns:
+        if header.count(column) != 1:
+            raise InputError(f"{path} is damaged (no one column {column!r}); make it anew")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise InputError(
+                f"{path} is damaged (row {number} has {len(row)} cells and the header "
+                f"{len(header)}); make it anew"
+            )
+    return [dict(zip(header, row, strict=True)) for row in rows]

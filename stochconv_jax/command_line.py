@@ -16,6 +16,7 @@ from ml_collections import ConfigDict, config_flags
 from stochconv_jax.config_file import load_config
 from stochconv_jax.errors import InputError
 from stochconv_jax.failing_disk import FULL, SaveFailedError, quiet_threads
+from stochconv_jax.hosts.joining import joined
 from stochconv_jax.saved_config import read_config
 from stochconv_jax.termination import Terminated, raised_on_sigterm
 
@@ -31,7 +32,7 @@ class Command(NamedTuple):
 def run(
     function: Callable[..., None], usage: str = "", options: Mapping[str, str] | None = None
 ) -> None:
-    """Calls `function(config, workdir, **options)` as the command line says.
+    """Calls `function(config, workdir, **options)` as the command line says, in every process.
 
     A user's mistake ends the program with exit code 2.
 
@@ -45,7 +46,7 @@ def run(
         print(usage)
         return
     note = "; the same command goes on from the last checkpoint, if there is one"
-    with mistakes_in_a_sentence(note):
+    with mistakes_in_a_sentence(note), joined():
         command = read_command(sys.argv, options or {})
         function(command.config, command.workdir, **command.options)
 

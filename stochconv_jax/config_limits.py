@@ -6,11 +6,16 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from stochconv_jax.augmentation_limits import check_augmentations
+from stochconv_jax.config_types import check_types
 from stochconv_jax.errors import InputError
 
 
 def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value >= least, f"{least} or more"
+
+
+def _between(least: float, most: float) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: least <= value <= most, f"{least} to {most}"
 
 
 def _one_of(*values: str) -> tuple[Callable[[Any], bool], str]:
@@ -22,7 +27,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_range(value: Any) -> bool:
-    return len(value) == 2 and 0 < value[0] <= value[1]
+    return len(value) == 2 and _are_numbers(value) and 0 < value[0] <= value[1]
 
 
 def _are_numbers(values: Any) -> bool:
@@ -47,6 +52,7 @@ _CHANNELS = (
     "three numbers of 0 to 1, for red, green and blue, or ()",
 )
 _SIZE = (_is_size, "two whole numbers, (height, width)")
+_NAMES = (lambda value: all(isinstance(name, str) for name in value), "names in brackets, or ()")
 
 LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": _at_least(0),
@@ -62,6 +68,9 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.folds": (lambda value: value == 0 or value > 1, "2 or more, or 0 for none"),
     "data.fold": _at_least(0),
     "data.oversample_before_split": _at_least(0),
+    "data.numeric_columns": _NAMES,
+    "data.category_columns": _NAMES,
+    "data.feedback": _NAMES,
     "data.class_multipliers": (
         lambda value: not value or (_are_numbers(value) and min(value) >= 0 and max(value) > 0),
         "a number of 0 or more for each class, one of them more than 0, or ()",
@@ -73,24 +82,27 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.augment.crop_aspect": _RANGE,
     "data.augment.shift": _SHARE,
     "data.augment.scale": _SHARE,
-    "data.augment.rotation": (lambda value: 0 <= value <= 180, "0 to 180"),
-    "data.augment.randaugment_operations": _at_least(0),
-    "data.augment.randaugment_magnitude": (lambda value: 0 <= value <= 10, "0 to 10"),
+    "data.augment.rotation": _between(0, 180),
+    "data.augment.randaugment_operations": _between(0, 100),
+    "data.augment.randaugment_magnitude": _between(0, 10),
     "data.augment.randaugment_weights": _one_of("uniform", "shape"),
     "data.augment.brightness": _SHARE,
     "data.augment.contrast": _SHARE,
     "data.augment.saturation": _SHARE,
-    "data.augment.hue": (lambda value: 0 <= value <= 0.5, "0 to 0.5"),
-    "data.augment.fancy_pca": _NOT_NEGATIVE,
+    "data.augment.hue": _between(0, 0.5),
+    "data.augment.fancy_pca": _between(0, 10),
     "data.augment.fancy_pca_axes": _one_of("imagenet", "image"),
     "data.augment.hsv_shift": (
-        lambda value: len(value) == 3 and all(0 <= part <= 255 for part in value),
+        lambda value: (
+            len(value) == 3 and _are_numbers(value) and all(0 <= part <= 255 for part in value)
+        ),
         "three numbers, 0 to 255",
     ),
-    "data.augment.blur": _NOT_NEGATIVE,
-    "data.augment.noise": _NOT_NEGATIVE,
-    "data.augment.noise_least": _NOT_NEGATIVE,
+    "data.augment.blur": _between(0, 100),
+    "data.augment.noise": _between(0, 255),
+    "data.augment.noise_least": _between(0, 255),
     "data.augment.cutout": _SHARE,
+    "model.branches": _NAMES,
     "model.pixel_mean": _CHANNELS,
     "model.pixel_deviation": _CHANNELS,
     "model.stem_features": _at_least(0),
@@ -143,11 +155,12 @@ LIMITS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def check_limits(config: ConfigDict) -> None:
-    """Checks every field that has a limit, and those that limit each other.
+    """Checks the type of every field, those that have a limit, and those that limit each other.
 
     Raises:
-      InputError: a field is outside its limits.
+      InputError: a field is missing, of another type, or outside its limits.
     """
+    check_types(config)
     for field, (within, limit) in LIMITS.items():
         value = config
         for name in field.split("."):

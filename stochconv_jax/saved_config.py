@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.config_types import check_types
 from stochconv_jax.configs import base
 from stochconv_jax.errors import InputError
 
@@ -33,15 +34,24 @@ def read_config(directory: pathlib.Path) -> ConfigDict:
             "trained or evaluated; name the directory of its run, or as weights to start from the "
             "model.safetensors in it"
         )
-    return config_of(fields)
+    try:
+        return config_of(fields)
+    except InputError as error:
+        raise InputError(f"{path} is damaged ({error}); use another --workdir") from error
 
 
 def config_of(fields: dict[str, Any]) -> ConfigDict:
-    """Returns the config that JSON holds, locked, with the defaults of fields that it lacks."""
+    """Returns the config that JSON holds, locked, with the defaults of fields that it lacks.
+
+    Raises:
+      InputError: a field is of another type than its default.
+    """
     config = ConfigDict(_with_tuples(fields))
-    if "model" in config and "placement" not in config.model:
-        config.model.placement = "independent"  # as all windows were when there was no such field
+    model = config.get("model")
+    if isinstance(model, ConfigDict) and "placement" not in model:
+        model.placement = "independent"  # as all windows were when there was no such field
     _add_missing(config, base.get_config())
+    check_types(config)
     return config.lock()
 
 

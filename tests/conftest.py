@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Networks here are compiled for longer than they run. Without its fusion emitters, which optimise
 # at any level, XLA:CPU compiles one in a quarter of the time. Flags that are given come last and
@@ -25,6 +26,16 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+
+# The same inputs each time, and few; `--hypothesis-profile=thorough` thinks of others and of many.
+PROFILE = {
+    "deadline": None,  # what is compiled takes longer the first time
+    "database": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("quick", **PROFILE, derandomize=True, max_examples=6)
+settings.register_profile("thorough", **PROFILE, max_examples=300)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

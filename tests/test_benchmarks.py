@@ -44,7 +44,8 @@ def test_input_pipeline(tmp_path):
 
 
 def test_the_documented_tables_are_those_of_the_kept_results():
-    pages = ("performance.md", "weights.md", "peers.md", "export.md", "reliability.md")
+    names = ("performance", "weights", "peers", "export", "scaling", "reliability")
+    pages = [f"{name}.md" for name in names]
     documented = "\n".join((ROOT / "docs" / page).read_text() for page in pages)
     tables = [cells(table) for table in re.findall(r"(?m)(?:^\|.*\n?)+", documented)]
     results = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))

@@ -1,11 +1,12 @@
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stochconv_jax.data.image_file import open_image
+from stochconv_jax.data.image_file import EXTENSIONS, open_image
 from stochconv_jax.errors import InputError
 
 
@@ -111,11 +112,60 @@ def test_sixteen_bits_of_grey_keep_their_whole_range(mode, form, least):
     assert opened.remark == "converted from 16-bit grey"
 
 
-def bomb():
-    """A PNG that says it has 20,000 by 20,000 pixels."""
-    whole = encoded(Image.new("1", (20_000, 20_000)))
-    assert len(whole) < 100_000
-    return whole
+def claiming(form, size):
+    """A small file of a format whose header claims to hold size x size pixels."""
+    whole = bytearray(encoded(Image.new("RGB", (8, 8)), form))
+    long = struct.pack("<I", size)
+    if form == "PNG":
+        whole[16:24] = struct.pack(">II", size, size)
+        whole[29:33] = struct.pack(">I", zlib.crc32(whole[12:29]))
+    elif form == "BMP":
+        whole[18:26] = long + long
+    elif form == "JPEG":
+        header = whole.index(b"\xff\xc0")
+        whole[header + 5 : header + 9] = struct.pack(">HH", size, size)
+    elif form == "TIFF":
+        for tag in (256, 257):
+            entry = whole.index(struct.pack("<H", tag), 8)
+            whole[entry + 8 : entry + 12] = long
+    elif form == "WEBP":
+        # The canvas of an animation of one frame, which is what Pillow makes room for.
+        canvas = long[:3]
+        frame = bytes(whole[12:])
+        extended = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + canvas + canvas
+        animation = b"ANIM" + struct.pack("<I", 6) + bytes(6)
+        part = b"ANMF" + struct.pack("<I", 16 + len(frame)) + bytes(6) + b"\x07\0\0\x07\0\0"
+        body = b"WEBP" + extended + animation + part + bytes(4) + frame
+        whole = b"RIFF" + struct.pack("<I", len(body)) + body
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("form", EXTENSIONS)
+def test_what_a_header_claims_is_judged_before_anything_is_decoded(form):
+    with pytest.raises(InputError, match="more pixels than can be opened safely"):
+        open_image(claiming(form, 16_383))
+
+
+def png_with(kind, content):
+    """A PNG with another chunk behind its header."""
+    whole = encoded(Image.new("RGB", (8, 8)))
+    body = kind + content
+    chunk = struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return whole[:33] + chunk + whole[33:]
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"zTXt", b"text\0\0" + zlib.compress(bytes(50_000_000))),
+        (b"iTXt", b"text\0\1\0\0\0" + zlib.compress(bytes(50_000_000))),
+        (b"iCCP", b"profile\0\0" + zlib.compress(bytes(50_000_000))),
+    ],
+    ids=lambda chunk: chunk[0].decode(),
+)
+def test_what_stands_beside_the_pixels_is_not_unpacked_without_end(chunk):
+    with pytest.raises(InputError, match="damaged: Decompressed data too large"):
+        open_image(png_with(*chunk))
 
 
 BAD_FILES = {
@@ -125,7 +175,7 @@ BAD_FILES = {
     "truncated": (lambda: encoded(noise(), "JPEG")[:2000], "damaged: .*truncated"),
     "lightness": (lambda: encoded(Image.new("LAB", (8, 8)), "TIFF"), "LAB pixels; convert it"),
     "32 bits": (lambda: encoded(Image.new("I", (8, 8), 70_000), "TIFF"), "beyond 65535"),
-    "bomb": (bomb, "more pixels than can be opened safely"),
+    "bomb": (lambda: claiming("PNG", 20_000), "more pixels than can be opened safely"),
 }
 
 

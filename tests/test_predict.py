@@ -57,7 +57,7 @@ def predict(model, dataset, batch_size, devices=1, draws=3):
     mesh = make_mesh(devices)
     state = tuple(nnx.state(model, nnx.Param, nnx.BatchStat))
     batches = Pipeline(dataset, (32, 32)).evaluation_batches("validation", batch_size)
-    return predict_all(make_predict(model, mesh, draws), state, batches, KEY)
+    return predict_all(make_predict(model, mesh, draws), state, batches, KEY, mesh)
 
 
 @pytest.mark.parametrize("join", ["stem", "head"])

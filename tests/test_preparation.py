@@ -210,6 +210,53 @@ def test_a_manifest_without_its_images_is_refused(folder, tmp_path):
     assert len(rows) == 20
 
 
+def test_records_that_are_described_otherwise_are_refused_and_nothing_is_imported(
+    folder, tmp_path, monkeypatch
+):
+    prepare(folder, tmp_path / "out")
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for file, what, other in (
+        ("features.json", "tensorflow_datasets.core.features.text_feature.Text", "evil.Feature"),
+        ("features.json", '"pythonClassName"', '"type"'),
+        ("features.json", "{", "["),
+        ("dataset_info.json", "{DATASET}-", "../../{DATASET}-"),
+        ("dataset_info.json", '"prepared_images"', '"../prepared_images"'),
+        ("dataset_info.json", '"array_record"', '"tfrecord"'),
+    ):
+        (path,) = (tmp_path / "out").rglob(file)
+        text = path.read_text()
+        assert what in text
+        path.write_text(text.replace(what, other))
+        with pytest.raises(InputError, match="not described as preparation describes them"):
+            open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+        path.write_text(text)
+    assert not (tmp_path / "ran").exists()
+    open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../mole_0.png", "sub/../../mole_0.png", "..\\mole_0.png", "/etc/mole_0", "C:\\mole_0.png"],
+)
+def test_a_table_names_no_file_outside_its_directory(folder, name):
+    write_table(folder, [[name, "a", "p0"], ["mole_1.png", "b", "p1"]])
+    table = FolderTable(str(folder), "labels.csv", "image", "target")
+    with pytest.raises(InputError, match=r"row 2 names .* not a path within"):
+        read_folder(table)
+    # Without files it is but a name.
+    assert read_folder(table, with_files=False)[0].id == name
+
+
+def test_links_in_a_directory_of_images_are_followed(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (folder / "mole_0.png").rename(elsewhere)
+    (folder / "mole_0.png").symlink_to(elsewhere)
+    (tmp_path / "linked").symlink_to(folder)
+    table = FolderTable(str(tmp_path / "linked"), "labels.csv", "image", "target")
+    assert all(photograph.path.is_file() for photograph in read_folder(table))
+
+
 LIMITED = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -89,38 +88,6 @@ def test_two_trainings_in_one_directory_are_refused(monkeypatch, capsys, prepare
     assert (straight / "config.json").stat().st_mtime_ns == before
     holder.communicate("")
     run_here(train, arguments)
-
-
-TOGETHER = """
-import sys
-import jax
-port, number, *sys.argv[1:] = sys.argv[1:]
-jax.distributed.initialize(f"localhost:{port}", 2, int(number))
-from stochconv_jax.command_line import run
-from stochconv_jax.training.loop import train
-run(train, "usage")
-"""
-
-
-def test_several_processes_that_would_write_one_directory_are_refused(prepared, tmp_path):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    arguments = command("tests/small_config.py", tmp_path / "run", prepared, **SMALL)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TOGETHER, port, str(number), *arguments],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
-    for process in processes:
-        _, error = process.communicate(timeout=120)
-        assert "2 processes would write" in error
-        assert process.returncode == 2
-    assert not (tmp_path / "run").exists()
 
 
 def test_pixels_framed_otherwise_are_other_data(monkeypatch, capsys, prepared, straight):

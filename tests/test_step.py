@@ -50,20 +50,22 @@ def train_on(devices, steps=2, **arguments):
     return state, losses, np.array(metrics.logits)
 
 
-def test_four_devices_make_the_same_step_as_one(on_one_device):
+@pytest.mark.parametrize("devices", [2, 4])
+def test_several_devices_make_the_same_step_as_one(on_one_device, devices):
     assert jax.device_count() == 4
-    (one, one_losses, one_seen), (four, four_losses, four_seen) = on_one_device, train_on(4)
-    np.testing.assert_allclose(four_losses, one_losses, rtol=1e-4)
-    np.testing.assert_allclose(four_seen, one_seen, rtol=1e-2, atol=1e-3)
+    one, one_losses, one_seen = on_one_device
+    several, several_losses, several_seen = train_on(devices)
+    np.testing.assert_allclose(several_losses, one_losses, rtol=1e-4)
+    np.testing.assert_allclose(several_seen, one_seen, rtol=1e-2, atol=1e-3)
     start = make_model()
     flat = [
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parameters)])
-        for parameters in (one.parameters, four.parameters, nnx.state(start, nnx.Param))
+        for parameters in (one.parameters, several.parameters, nnx.state(start, nnx.Param))
     ]
     moved = np.linalg.norm(flat[0] - flat[2])
     assert np.linalg.norm(flat[0] - flat[1]) < 1e-3 * moved
     for first, second in zip(
-        jax.tree.leaves(one.batch_stats), jax.tree.leaves(four.batch_stats), strict=True
+        jax.tree.leaves(one.batch_stats), jax.tree.leaves(several.batch_stats), strict=True
     ):
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
 

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from four_devices import assert_gradients_equal_one_devices
-from jax.test_util import check_grads
 from support import noise
 
 from benchmarks.readable_stochastic_conv import readable_stochastic_conv
@@ -105,18 +104,6 @@ def test_every_form_and_its_gradients_equal_the_readable_forms(name, method):
     expected = of_readable_form(name)
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
-
-
-def test_gradients_equal_finite_differences():
-    images, kernel, corners, *geometry = make_case("paper")
-    check_grads(
-        jax.jit(lambda images, kernel: stochastic_conv(images, kernel, corners, *geometry)),
-        (images / 255, kernel),
-        order=1,
-        modes=["rev"],
-        rtol=1e-2,
-        atol=1e-2,
-    )
 
 
 def test_kernel_gradient_on_integer_planes_equals_that_on_float_planes():

@@ -128,6 +128,17 @@ def test_every_array_of_a_pytorch_network_is_used_or_named(network, name, tmp_pa
     assert not found.anew
 
 
+def test_safetensors_are_told_by_more_than_the_length_of_their_header(tmp_path):
+    lengths = set()
+    for letters in range(0, 256, 8):
+        path = tmp_path / f"{letters}.safetensors"
+        about = {"backbone": NAME, "source": "x" * letters}
+        write_safetensors_file(path, {"conv.kernel": np.ones((1, 1, 3, 4), np.float32)}, about)
+        lengths.add(path.read_bytes()[0])
+        assert read_weight_file(path).backbone == NAME
+    assert 0x80 in lengths  # as pickles begin
+
+
 def test_both_branches_start_from_the_same_weights_and_wider_layers_anew(weights):
     file = read_weight_file(weights / "weights" / "efficientnet_lite0.safetensors")
     model = create_model(LITE0, seed=0, join="3", output_size=(16, 16), windows=4)

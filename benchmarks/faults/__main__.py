@@ -63,10 +63,11 @@ def plan(share: int, seed: int) -> list[Task]:
         "other number of readers": (machine.change_workers, 2),
         "other number of devices": (machine.change_devices, 2),
     }
-    others = {command: count for command, count in KILLS.items() if command != "train"}
     kinds = [
-        tasks("SIGKILL", signals.strike, {"train": KILLS["train"]}, signal.SIGKILL),
-        tasks("SIGKILL", signals.strike, others, signal.SIGKILL),
+        tasks("SIGKILL", signals.strike, {name: count}, signal.SIGKILL)
+        for name, count in KILLS.items()
+    ]
+    kinds += [
         tasks("SIGTERM", signals.strike, TERMINATIONS, signal.SIGTERM),
         tasks("full disk", disk.fill, FULL),
         tasks("read-only directory", disk.forbid, READ_ONLY),

@@ -1,5 +1,6 @@
 """A command as a process of its own, watched from outside and struck by signals."""
 
+import contextlib
 import fnmatch
 import os
 import pathlib
@@ -16,6 +17,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 # Seconds after which a command hangs.
 PATIENCE = 300.0
 LOOK = 0.002
+# Seconds that what a command started may outlive it.
+ORPHANS = 15.0
 # As in tests/conftest.py: compiled in a quarter of the time.
 FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
@@ -55,6 +58,7 @@ class Command:
             start_new_session=True,
         )
         self.output = ""
+        self.left_orphans = False
         self.times: list[tuple[float, int]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -112,7 +116,12 @@ class Command:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise TimeoutError(f"a command hangs:\n{self.output}") from None
-        self._reader.join(PATIENCE)
+        # What it started ends with it; whatever does not holds the pipe open.
+        self._reader.join(ORPHANS)
+        self.left_orphans = self._reader.is_alive()
+        if self.left_orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         return 128 - code if code < 0 else code
 
 

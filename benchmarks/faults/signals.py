@@ -60,7 +60,8 @@ def _strike(
     seconds = command.strike(number, group or number == signal.SIGTERM)
     name, code = signal.Signals(number).name, command.end()
     if number == signal.SIGKILL:
-        return Trial(name, stage.name, struck(command.output, victim))
+        wrong = "a process that it started outlived it" if command.left_orphans else ""
+        return Trial(name, stage.name, struck(command.output, victim), wrong)
     before, after = command.output[:told], command.output[told:]
     wrong = "" if code == 128 + number else f"exit code {code}: {after}"
     # Whoever is still importing has no handler yet, and whoever is done has none any more.

@@ -75,10 +75,24 @@ class Framing:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Framing":
-        """Returns the framing of which `to_json` gave the fields."""
-        (height, width), (least_height, least_width) = fields["size"], fields["minimum"]
-        size, minimum = (height, width), (least_height, least_width)
-        return cls(size, minimum, fields["crop_above"], fields["crop_to"])
+        """Returns the framing of which `to_json` gave the fields.
+
+        Raises:
+          InputError: they are not those of one.
+        """
+        try:
+            (height, width), (least_height, least_width) = fields["size"], fields["minimum"]
+            crop = fields["crop_above"], fields["crop_to"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"the framing is damaged ({error!r})") from error
+        sides = (height, width, least_height, least_width)
+        if (
+            not all(type(each) is int for each in (*sides, *crop))
+            or min(sides) < 1
+            or min(crop) < 0
+        ):
+            raise InputError("the framing is damaged: its sizes must be whole numbers")
+        return cls((height, width), (least_height, least_width), *crop)
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -76,16 +76,17 @@ def open_image(encoded: bytes, least: int = 0) -> OpenedImage:
     if not encoded:
         raise InputError("the file is empty")
     try:
+        # What Pillow warns of ends in an error, or is in what surrounds the pixels.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             file = Image.open(io.BytesIO(encoded), formats=list(EXTENSIONS))
-        if file.mode not in (*_EIGHT_BIT_MODES, *_DEEP_MODES, "CMYK"):
-            raise InputError(f"{file.mode} pixels; convert it to 8-bit RGB")
-        form, size = str(file.format), file.size
-        if least:
-            file.draft("RGB", (least, least))
-        drafted = file.size
-        image = ImageOps.exif_transpose(file)
+            if file.mode not in (*_EIGHT_BIT_MODES, *_DEEP_MODES, "CMYK"):
+                raise InputError(f"{file.mode} pixels; convert it to 8-bit RGB")
+            form, size = str(file.format), file.size
+            if least:
+                file.draft("RGB", (least, least))
+            drafted = file.size
+            image = ImageOps.exif_transpose(file)
     except InputError:
         raise
     except UnidentifiedImageError as error:

@@ -12,6 +12,7 @@ from stochconv_jax.evaluation.kept_evaluation import REPORT, write_evaluation
 from stochconv_jax.evaluation.report import write_report
 from stochconv_jax.evaluation.run_thresholds import run_thresholds
 from stochconv_jax.evaluation.summary import summarize
+from stochconv_jax.hosts.exchange import first_then_others, is_first
 from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.provenance import provenance
@@ -44,7 +45,8 @@ def evaluate(
 
     Leaves metrics.json, predictions.csv, images.csv (what is known of each image), logits.npz (of
     every draw of windows) and report.html. Of a test split and of other images, the thresholds are
-    those of the run's validation split.
+    those of the run's validation split. Processes that joined predict together, and process 0
+    writes and prints.
 
     Args:
       config: of the run, its `eval` section as wanted.
@@ -65,7 +67,7 @@ def evaluate(
     directory = _output(run, data, output)
     if data:
         folder = folder_table(run, data, table, image_column, label_column, group_column)
-        dataset, left_out = external_images(run, folder)
+        dataset, left_out = first_then_others(lambda: external_images(run, folder))
         judged = _Judged(dataset, "test", EXTERNAL, f"{data}, {folder.table}", left_out)
     elif table or image_column or label_column or group_column:
         raise InputError("a table or a column is named without --data; name the images' directory")
@@ -80,6 +82,8 @@ def evaluate(
     thresholds = {}
     if judged.split == "test":
         thresholds = run_thresholds(network, None if data else judged.dataset)
+    if not is_first():
+        return
     metrics = _metrics(network, judged, predictions, thresholds)
     # A run of a study is called seed0 or so: its model's directory says more.
     name = "/".join(run.directory.absolute().parts[-2:])

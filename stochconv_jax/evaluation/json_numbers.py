@@ -1,7 +1,12 @@
-"""Numbers that JSON cannot hold."""
+"""Numbers in JSON, which cannot hold all of them."""
 
 import math
 from typing import Any
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value of JSON is a finite number."""
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def without_nan(value: Any) -> Any:

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,8 @@ PREDICTIONS = "predictions.csv"
 IMAGES = "images.csv"
 LOGITS = "logits.npz"
 REPORT = "report.html"
+# Of metrics.json, what comparisons ask beside the classes.
+COMPARED = ("epochs", "split", "checkpoint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,27 +111,40 @@ def read_evaluation(directory: pathlib.Path) -> KeptEvaluation | None:
     metrics = read_metrics(directory)
     if metrics is None:
         return None
-    rows = read_table(directory / PREDICTIONS)
-    order = sorted(range(len(rows)), key=lambda number: rows[number]["id"])
-    names = [rows[number]["id"] for number in order]
-    groups = {row["id"]: row["group"] for row in read_table(directory / IMAGES)}
-    labels = [metrics["class_names"].index(rows[number]["label"]) for number in order]
-    return KeptEvaluation(
-        metrics,
-        tuple(names),
-        tuple(groups[name] for name in names),
-        np.array(labels),
-        _read_draws(directory / LOGITS, len(rows))[order],
-    )
+    try:
+        rows = read_table(directory / PREDICTIONS, ("id", "label"))
+        order = sorted(range(len(rows)), key=lambda number: rows[number]["id"])
+        names = [rows[number]["id"] for number in order]
+        groups = {
+            row["id"]: row["group"] for row in read_table(directory / IMAGES, ("id", "group"))
+        }
+        classes = metrics["class_names"]
+        labels = [classes.index(rows[number]["label"]) for number in order]
+        grouped = tuple(groups[name] for name in names)
+        for name in COMPARED:
+            metrics[name]
+    except InputError:
+        raise
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{directory} holds files that do not fit together ({error!r}); run eval.py again"
+        ) from error
+    draws = _read_draws(directory / LOGITS, len(rows), len(classes))[order]
+    return KeptEvaluation(metrics, tuple(names), grouped, np.array(labels), draws)
 
 
-def _read_draws(path: pathlib.Path, images: int) -> np.ndarray:
+def _read_draws(path: pathlib.Path, images: int, classes: int) -> np.ndarray:
     """Float64 [N, K, classes], in the order of predictions.csv."""
     if not path.is_file():
         raise InputError(f"{path} is missing; run eval.py again")
-    with np.load(path) as file:
-        logits = file["logits"]
-    if len(logits) != images:
+    try:
+        with path.open("rb") as opened, np.load(opened) as file:
+            logits = file["logits"]
+    # Objects, which would be unpickled, are a ValueError.
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is damaged ({error}); run eval.py again") from error
+    outputs = 1 if classes == 2 else classes
+    if logits.ndim != 3 or (logits.shape[0], logits.shape[2]) != (images, outputs):
         raise InputError(f"{path} does not fit {PREDICTIONS} beside it; run eval.py again")
     if not np.isfinite(logits).all():
         raise InputError(f"{path} holds logits that are NaN or infinite; run eval.py again")

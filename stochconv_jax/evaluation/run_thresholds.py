@@ -1,12 +1,16 @@
 """The thresholds of a run: chosen once on its validation split, and kept with it."""
 
 import json
+import pathlib
 import sys
 from typing import Any
 
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.evaluation.thresholds import choose_thresholds
+from stochconv_jax.errors import InputError
+from stochconv_jax.evaluation.json_numbers import is_number
+from stochconv_jax.evaluation.thresholds import RULES, choose_thresholds
+from stochconv_jax.hosts.exchange import is_first, of_first
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.saved_config import read_json
 
@@ -25,21 +29,34 @@ def run_thresholds(
       dataset: the run's own images, where they are open already.
 
     Raises:
-      InputError: the validation split has to be predicted and cannot be had.
+      InputError: the file is damaged, or the validation split has to be predicted and cannot be
+        had.
     """
     if network.run.num_outputs > 1:
         return {}
     path = network.run.directory / "thresholds.json"
-    if path.is_file():
-        kept = read_json(path)
-        if kept["chosen_for"] == chosen_for(network):
-            return kept["thresholds"]
+    kept = of_first(lambda: read_json(path) if path.is_file() else {})
+    if kept.get("chosen_for") == chosen_for(network):
+        return _whole(kept.get("thresholds"), path)
     print("choosing the threshold on the validation images, which is done once", file=sys.stderr)
     validation = network.predict_split(dataset or network.run.load_dataset(), "validation")
     scores = validation.probabilities.mean(axis=1)[:, 1]
     thresholds = choose_thresholds(validation.labels, scores)
     content: dict[str, Any] = {"chosen_for": chosen_for(network), "thresholds": thresholds}
-    atomic_write(path, json.dumps(content, indent=2) + "\n")
+    if is_first():
+        atomic_write(path, json.dumps(content, indent=2) + "\n")
+    return thresholds
+
+
+def _whole(thresholds: Any, path: pathlib.Path) -> dict[str, float]:
+    known = thresholds if isinstance(thresholds, dict) else {}
+    numbers: list[Any] = [known.get(rule) for rule in RULES]
+    # 2 stands for one above every probability.
+    if not all(is_number(number) and 0 <= number <= 2 for number in numbers):
+        raise InputError(
+            f"{path} is damaged; delete it, and the thresholds are chosen again on the validation "
+            "images"
+        )
     return thresholds
 
 

@@ -6,6 +6,7 @@ from sklearn import metrics
 
 # The rule whose threshold decides.
 DECIDING = "largest balanced accuracy"
+RULES = ("95% specificity", "95% sensitivity", DECIDING)
 
 
 def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -19,13 +20,11 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
     # The first "threshold" is infinite: nobody is called positive.
     specific = np.flatnonzero(false <= 0.05 + 1e-9)[-1]
     sensitive = np.flatnonzero(true >= 0.95 - 1e-9)[0]
-    chosen = {
-        "95% specificity": specific,
-        "95% sensitivity": sensitive,
-        DECIDING: np.argmax(true - false),
-    }
+    places = (specific, sensitive, np.argmax(true - false))
     # Above every probability, which is what "infinite" means here, and yet a number of JSON.
-    return {rule: float(min(thresholds[place], 2.0)) for rule, place in chosen.items()}
+    return {
+        rule: float(min(thresholds[place], 2.0)) for rule, place in zip(RULES, places, strict=True)
+    }
 
 
 def judge_thresholds(

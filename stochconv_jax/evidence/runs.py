@@ -146,6 +146,8 @@ def _same_seed(run: RunRecord, other: RunRecord) -> bool:
 def _read_run(path: pathlib.Path, draws: int) -> RunRecord:
     config = read_config(path).to_dict()
     rows = read_history(path)
+    if not rows:
+        raise InputError(f"{path} has no epoch behind it; train it, or leave it out")
     try:
         curve = {column: np.array([row[column] for row in rows]) for column in CURVES}
         speed = float(np.median([row["images_per_second"] for row in rows]))

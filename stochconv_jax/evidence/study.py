@@ -14,6 +14,7 @@ from stochconv_jax.config_limits import check_limits
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evaluation.kept_evaluation import read_metrics
+from stochconv_jax.hosts.exchange import of_first, process_count, together
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.compilation_cache import keep_compiled
 from stochconv_jax.runs.identity import check_config
@@ -26,7 +27,8 @@ USAGE = """usage: stochconv study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
                        [--config.base.SECTION.FIELD=VALUE ...]
 
 Trains and evaluates every model of the study with every seed, skipping what is done. Start it again
-to go on, and several times, on several machines that share DIRECTORY, to divide the work.
+to go on, and several times, on several machines that share DIRECTORY, to divide the work. Machines
+that join (docs/scaling.md) make each run together.
 The studies are in configs/studies/; `stochconv compare` compares what they leave."""
 
 
@@ -59,12 +61,10 @@ def study(config: ConfigDict, workdir: str) -> None:
         path = directory / run.name
         path.mkdir(parents=True, exist_ok=True)
         try:
-            with run_lock(path):
-                _make(run, path)
-        except Timeout:
-            elsewhere += 1
-            print("another process is at it", flush=True)
-        except (InputError, jax.errors.JaxRuntimeError) as error:  # such as memory that ran out
+            if not _make_alone(run, path):
+                elsewhere += 1
+                print("another process is at it", flush=True)
+        except _failures() as error:
             failed.append(run.name)
             print(f"failed: {error}", flush=True)
     minutes = (time.perf_counter() - start) / 60
@@ -112,11 +112,37 @@ def _model_config(study_config: ConfigDict, name: str) -> ConfigDict:
     return config
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What ends a run and not the study."""
+    # Memory that ran out and a lost process are one error to JAX: after the latter nothing goes on.
+    return (InputError,) if process_count() > 1 else (InputError, jax.errors.JaxRuntimeError)
+
+
+def _make_alone(run: PlannedRun, path: pathlib.Path) -> bool:
+    """Makes a run, unless processes that have not joined these are at it; returns whether."""
+    lock = run_lock(path)
+
+    def take() -> bool:
+        try:
+            lock.acquire()
+        except Timeout:
+            return False
+        return True
+
+    if not of_first(take):
+        return False
+    try:
+        together(lambda: _make(run, path))
+    finally:
+        lock.release()
+    return True
+
+
 def _make(run: PlannedRun, path: pathlib.Path) -> None:
     check_config(run.config, path)
-    if not is_finished(read_history(path), run.config.train):
+    if not of_first(lambda: is_finished(read_history(path), run.config.train)):
         train(run.config, str(path))
-    if not is_evaluated(path, run.config):
+    if not of_first(lambda: is_evaluated(path, run.config)):
         evaluate(run.config, str(path))
 
 

@@ -13,7 +13,7 @@ from stochconv_jax.evaluation.kept_evaluation import read_metrics
 from stochconv_jax.evaluation.report import EXPLANATIONS
 from stochconv_jax.markdown_table import markdown_cell
 from stochconv_jax.prediction.predictor import Predictor
-from stochconv_jax.saved_config import read_json
+from stochconv_jax.runs.provenance import read_starts
 
 # As the Hub calls what is measured.
 METRICS = ("roc_auc", "accuracy", "balanced_accuracy", "brier_score")
@@ -62,7 +62,7 @@ def model_card(predictor: Predictor, content: Mapping[str, Any], name: str, lice
         evaluations=_evaluations(run.directory, content),
         explanations=EXPLANATIONS,
         hub_metrics=METRICS,
-        started=read_json(run.directory / "provenance.json")["starts"][-1],
+        started=read_starts(run.directory)[-1],
         pretrained=bool(run.config.model.weights),
         jax_version=jax.__version__,
     )

@@ -11,6 +11,7 @@ import pathlib
 from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.record import write_record
 from stochconv_jax.feedback.retraining import Outcome, Retraining
+from stochconv_jax.hosts.exchange import of_first
 from stochconv_jax.runs.run import locked
 
 
@@ -58,6 +59,10 @@ def retrain(retraining: Retraining, places: Places, margin: float) -> Outcome:
     with locked(places.candidate):
         places.check_free()
         outcome = retraining.run(places.candidate, margin)
-        write_record(places.candidate, outcome)
-        places.candidate.rename(places.output if outcome.verdict.taken else places.rejected)
+        of_first(lambda: _settle(places, outcome))
     return outcome
+
+
+def _settle(places: Places, outcome: Outcome) -> None:
+    write_record(places.candidate, outcome)
+    places.candidate.rename(places.output if outcome.verdict.taken else places.rejected)

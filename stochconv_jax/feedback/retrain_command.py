@@ -14,6 +14,7 @@ from stochconv_jax.feedback.record import corrected_sentence
 from stochconv_jax.feedback.replacement import Places, retrain
 from stochconv_jax.feedback.retraining import HELD_OUT, Retraining
 from stochconv_jax.feedback.verdict import MARGIN
+from stochconv_jax.hosts.joining import joined
 from stochconv_jax.saved_config import read_config
 
 # retraining.md lists them all.
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, trains and judges."""
     options, rest = _parser().parse_known_args(arguments)
     logging.set_verbosity(logging.ERROR)
-    with mistakes_in_a_sentence("; the same command goes on from the last checkpoint, if any"):
+    note = "; the same command goes on from the last checkpoint, if any"
+    with mistakes_in_a_sentence(note), joined():
         if not 0 <= options.margin < 1:
             raise InputError(f"--margin is {options.margin:g}; use 0 or more and less than 1")
         unknown = [word for word in rest if not word.startswith("--config.")]
@@ -48,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         retraining = Retraining.prepare(config, run, options.feedback, options.split)
         _tell(retraining.feedback)
         outcome = retrain(retraining, places, options.margin)
-    print(corrected_sentence(outcome))
-    print(outcome.verdict.sentence())
+        print(corrected_sentence(outcome))
+        print(outcome.verdict.sentence())
+        if outcome.verdict.taken:
+            print(f"{places.output} is the new run, with retraining.md")
+        else:
+            print(f"{run} stays what it is, and {places.rejected} is the other, see retraining.md")
     if not outcome.verdict.taken:
-        print(f"{run} stays what it is, and {places.rejected} holds the other, with retraining.md")
         sys.exit(1)
-    print(f"{places.output} is the new run, with retraining.md")
 
 
 def _tell(feedback: Feedback) -> None:

@@ -21,6 +21,7 @@ from stochconv_jax.evaluation.deferral import decide
 from stochconv_jax.evaluation.estimate import group_numbers
 from stochconv_jax.evaluation.thresholds import DECIDING, choose_thresholds
 from stochconv_jax.feedback.verdict import Verdict, held_out_auc
+from stochconv_jax.hosts.exchange import first_then_others
 from stochconv_jax.inference.predict import Predictions
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.run import Run
@@ -78,7 +79,8 @@ class Retraining:
         old = TrainedNetwork.restore(Run.open(run, unchanged.lock()))
         own = old.run.load_dataset()
         own.indices(split)
-        feedback = add_feedback(own, [directory], config.data.prepared_directory)
+        prepared = config.data.prepared_directory
+        feedback = first_then_others(lambda: add_feedback(own, [directory], prepared))
         return cls(old, wanted, feedback, own, split)
 
     def run(self, directory: pathlib.Path, margin: float) -> "Outcome":

@@ -1,5 +1,6 @@
 """A network that was exported as weights: config.json and model.safetensors, without its data."""
 
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.models.weights.safetensors_file import read_safetensors_file
 from stochconv_jax.models.weights.state_arrays import state_of_arrays
 from stochconv_jax.runs.devices import make_mesh, replicated
+from stochconv_jax.runs.identity import check_identity
 from stochconv_jax.runs.run import Run
 from stochconv_jax.saved_config import EXPORTED, config_of, read_json
 
@@ -58,6 +60,8 @@ def read_exported(directory: pathlib.Path) -> ExportedNetwork:
         run = _run(directory, content)
         step, epochs = int(content["step"]), int(content["epochs"])
         threshold, note = float(content["decision"]["threshold"]), content["decision"]["note"]
+        if not math.isfinite(threshold):
+            raise ValueError("the threshold is no number")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{directory / CONFIG} is damaged ({error!r}); export again") from error
     file = read_safetensors_file(path)
@@ -73,4 +77,5 @@ def read_exported(directory: pathlib.Path) -> ExportedNetwork:
 def _run(directory: pathlib.Path, content: dict[str, Any]) -> Run:
     fitted = content["metadata"]
     metadata = Metadata.from_json(fitted, directory / CONFIG) if fitted else None
+    check_identity(content["data"], directory / CONFIG)
     return Run(directory, config_of(content["run"]), content["data"], metadata)

@@ -14,7 +14,7 @@ from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.errors import InputError
 from stochconv_jax.inference.probabilities import class_probabilities
 from stochconv_jax.models import Context, TwoBranchNetwork
-from stochconv_jax.runs.devices import DATA_AXIS
+from stochconv_jax.runs.devices import DATA_AXIS, divide, gather, replicated
 
 # The parameters and the running statistics of a network.
 ModelState = tuple[nnx.State, nnx.State]
@@ -61,7 +61,10 @@ def draw_logits(model: TwoBranchNetwork, batch: Batch, key: jax.Array, draws: in
 
 @functools.lru_cache(maxsize=8)
 def make_predict(model: TwoBranchNetwork, mesh: Mesh, draws: int) -> Predict:
-    """Compiles (state, batch, key) -> `draw_logits` over a mesh, once for like arguments."""
+    """Compiles (state, batch, key) -> `draw_logits` over a mesh, once for like arguments.
+
+    Every device holds the logits of the whole batch.
+    """
     graph = nnx.graphdef(model)
 
     def predict(state: ModelState, batch: Batch, key: jax.Array) -> jax.Array:
@@ -74,7 +77,8 @@ def make_predict(model: TwoBranchNetwork, mesh: Mesh, draws: int) -> Predict:
             mesh=mesh,
             in_specs=(copied, divided, copied),
             out_specs=divided,
-        )
+        ),
+        out_shardings=replicated(mesh),
     )
 
 
@@ -84,18 +88,21 @@ def rows_per_batch(batch_size: int, mesh: Mesh) -> int:
 
 
 def predict_all(
-    predict: Predict, state: ModelState, batches: Iterable[Batch], key: jax.Array
+    predict: Predict, state: ModelState, batches: Iterable[Batch], key: jax.Array, mesh: Mesh
 ) -> Predictions:
     """Predicts every image of the batches once, without the rows that fill up the last batch.
+
+    Of several processes, each brings its share of every batch and is told of all.
 
     Raises:
       InputError: a prediction is not finite.
     """
     rows = []
     for batch in batches:
-        kept = batch["mask"]
-        logits = finite_logits(predict(state, batch, key))
-        rows.append((batch["index"][kept], batch["label"][kept], logits[kept]))
+        logits = finite_logits(predict(state, divide(batch, mesh), key))
+        whole = gather({name: batch[name] for name in ("index", "label", "mask")})
+        kept = whole["mask"]
+        rows.append((whole["index"][kept], whole["label"][kept], logits[kept]))
     return Predictions(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 

@@ -63,7 +63,8 @@ class TrainedNetwork:
         count = -(-len(dataset.indices(split)) // self.rows)
         batches = pipeline.evaluation_batches(split, self.rows)
         bar = tqdm(batches, f"evaluating {split}", count, unit="batch", leave=False)
-        return predict_all(self._predict, self.state, bar, self.run.key(Purpose.EVALUATION))
+        key = self.run.key(Purpose.EVALUATION)
+        return predict_all(self._predict, self.state, bar, key, make_mesh())
 
     def predict_photographs(
         self, photographs: Sequence[FramedPhotograph]

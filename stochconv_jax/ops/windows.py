@@ -117,6 +117,8 @@ def _independent_corners(
     if axes == "independent":
         return jax.random.randint(key, (windows, 2), 0, jnp.array(spans))
     longest = max(spans)
+    if longest * (longest - 1) >= 1 << 31:
+        raise ValueError(f"diagonal windows have at most 46341 places along an axis, not {longest}")
     corner = jax.random.randint(key, (windows, 1), 0, longest)
     return corner * jnp.array(spans) // longest
 

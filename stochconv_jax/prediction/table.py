@@ -7,7 +7,7 @@ import numpy as np
 
 from stochconv_jax.data.dataset.image_dataset import Example
 from stochconv_jax.data.preparation.folder import KNOWN_COLUMNS, value_of
-from stochconv_jax.data.preparation.table import read_rows, require_columns
+from stochconv_jax.data.preparation.table import normal_form, read_rows, require_columns
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run
 
@@ -119,7 +119,7 @@ def _name_in(
     # The parents begin with the nearest; what is within the outermost has the longest name.
     within = [path.relative_to(root) for root in reversed(path.parents) if root in searched]
     names = (
-        name.as_posix()
+        normal_form(name.as_posix())
         for whole in (path, *within, pathlib.Path(path.name))
         for name in (whole, whole.with_suffix(""))
     )

@@ -13,6 +13,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.failing_disk import SaveFailedError, find_os_error
+from stochconv_jax.hosts.exchange import is_first
 from stochconv_jax.runs.checkpoint_files import find_damage, write_digests
 
 # Of an epoch that has begun and not been validated: it is best where there is no other.
@@ -163,6 +164,8 @@ class Checkpoints:
             raise SaveFailedError(found.errno, found.strerror, where) from error
 
     def _write_digests(self) -> None:
+        if not is_first():
+            return
         # Orbax calls this when all is written and nothing has its name yet; it saves one at a time.
         for unfinished in self.directory.glob("*.orbax-checkpoint-tmp*"):
             write_digests(unfinished)

@@ -2,11 +2,15 @@
 
 import json
 import pathlib
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import of_first, together
 from stochconv_jax.saved_config import read_config, read_json
 
 # Fields that may change from one command to the next on the same directory: they change no result,
@@ -26,6 +30,9 @@ FREE_FIELDS = (
     "data.allow_shared_groups",
     "model.remat",
 )
+
+# A shared file system may show a new file later on other hosts.
+SHARED_SECONDS = 60.0
 
 # Fields of `model` that a run settles when it begins, and what they are until then.
 AUTOMATIC: dict[str, Any] = {
@@ -68,6 +75,29 @@ def check_config(config: ConfigDict, directory: pathlib.Path) -> None:
         )
 
 
+def check_identity(data: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Checks that a file says of a run's images what everything that asks the run needs.
+
+    Args:
+      data: the `identity` of a data set, as the file holds it.
+      path: of the file.
+
+    Raises:
+      InputError: it has not two classes or more of different names, or no whole framing.
+    """
+    classes: Any = data.get("classes")
+    framing = data.get("framing")
+    names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not names or len(set(classes)) < max(len(classes), 2) or not isinstance(framing, dict):
+        raise InputError(
+            f"{path} is damaged (it names no two classes and no framing); bring the run's own"
+        )
+    try:
+        Framing.from_json({"minimum": (1, 1), **framing})
+    except InputError as error:
+        raise InputError(f"{path}: {error}; bring the run's own") from error
+
+
 def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
     """Compares a data set's identity with that of the checkpoints in a directory, if any.
 
@@ -81,6 +111,42 @@ def check_data(data: dict[str, Any], directory: pathlib.Path) -> None:
                 f"{data.get(name)!r} here; bring the same images, classes and splits, or use "
                 "another --workdir"
             )
+
+
+def check_same(config: ConfigDict, data: dict[str, Any]) -> None:
+    """Compares the config and the data set of each process with process 0's.
+
+    Raises:
+      InputError: they differ, in every process.
+    """
+    own = _flatten({"config": _as_json(config), "data": json.loads(json.dumps(data))})
+    told = of_first(lambda: own)
+
+    def compare() -> None:
+        differing = [name for name in told if told[name] != own.get(name)]
+        if differing:
+            raise InputError(
+                f"it differs from process 0 in {', '.join(differing)}; give every process the same "
+                "command, and every host the same images and weights"
+            )
+
+    together(compare)
+
+
+def check_shared(directory: pathlib.Path) -> None:
+    """Checks that process 0's files are seen here.
+
+    Raises:
+      InputError: they are not.
+    """
+    until = time.monotonic() + SHARED_SECONDS
+    while not (directory / "config.json").exists():
+        if time.monotonic() > until:
+            raise InputError(
+                f"it does not see what process 0 has written into {directory}; --workdir has to "
+                "lie where all hosts read and write"
+            )
+        time.sleep(0.1)
 
 
 def _automatic(field: str, value: Any) -> bool:

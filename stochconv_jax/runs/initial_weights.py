@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import is_first
 from stochconv_jax.models.families import BACKBONES
 from stochconv_jax.models.from_config import backbone_from_config, model_from_config
 from stochconv_jax.models.two_branch import TwoBranchNetwork
@@ -77,7 +78,8 @@ def initial_model(
             "anew": found.anew,
             "passed_over": found.passed_over,
         }
-        atomic_write(directory / "weights.json", json.dumps(told, indent=2) + "\n")
+        if is_first():
+            atomic_write(directory / "weights.json", json.dumps(told, indent=2) + "\n")
     return model
 
 

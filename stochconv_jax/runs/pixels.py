@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.data.pipeline.channel_statistics import channel_statistics
+from stochconv_jax.hosts.exchange import of_first
 from stochconv_jax.models.families import DATASET
 
 
@@ -20,5 +21,6 @@ def measure_pixels(config: ConfigDict, dataset: ImageDataset) -> ConfigDict:
         return config
     pipeline = Pipeline.from_config(dataset, config.data, high=False)
     measured = config.copy_and_resolve_references().unlock()
-    measured.model.pixel_mean, measured.model.pixel_deviation = channel_statistics(pipeline)
+    mean, deviation = of_first(lambda: channel_statistics(pipeline))
+    measured.model.pixel_mean, measured.model.pixel_deviation = tuple(mean), tuple(deviation)
     return measured.lock()

@@ -12,9 +12,14 @@ from typing import Any
 
 import jax
 
+from stochconv_jax.errors import InputError
+from stochconv_jax.saved_config import read_json
+
 PACKAGES = ("stochconv_jax", "jax", "flax", "optax", "numpy", "scikit-learn", "grain")
 # A hook of git's, or a command within one, would speak of another repository by these.
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+# In a run's directory.
+STARTS = "provenance.json"
 
 
 def provenance() -> dict[str, Any]:
@@ -32,6 +37,18 @@ def provenance() -> dict[str, Any]:
         "revision": source_revision(pathlib.Path(__file__)),
         "versions": versions,
     }
+
+
+def read_starts(directory: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns what `provenance` told of each start of a run, the latest last.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    starts = read_json(directory / STARTS).get("starts")
+    if not starts or not isinstance(starts, list) or not all(isinstance(s, dict) for s in starts):
+        raise InputError(f"{directory / STARTS} is damaged (it lists no starts); delete it")
+    return starts
 
 
 def source_revision(file: pathlib.Path) -> str:

@@ -21,6 +21,13 @@ from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import (
+    first_then_others,
+    of_first,
+    process_count,
+    process_number,
+    together,
+)
 from stochconv_jax.keys import Purpose, run_key
 from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.models.branch import METADATA
@@ -32,10 +39,18 @@ from stochconv_jax.models.from_config import (
 from stochconv_jax.runs.checkpoint_files import set_aside_damaged
 from stochconv_jax.runs.checkpoints import Checkpoints
 from stochconv_jax.runs.devices import replicated
-from stochconv_jax.runs.identity import AUTOMATIC, check_config, check_data, has_checkpoint
+from stochconv_jax.runs.identity import (
+    AUTOMATIC,
+    check_config,
+    check_data,
+    check_identity,
+    check_same,
+    check_shared,
+    has_checkpoint,
+)
 from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
 from stochconv_jax.runs.pixels import measure_pixels
-from stochconv_jax.runs.provenance import provenance
+from stochconv_jax.runs.provenance import STARTS, provenance, read_starts
 from stochconv_jax.runs.run_metadata import fit_metadata, read_metadata, write_metadata
 from stochconv_jax.saved_config import read_config, read_json
 
@@ -69,6 +84,8 @@ class Run:
     ) -> "Iterator[tuple[Run, ImageDataset]]":
         """Begins a run, or goes on with it, and keeps others out of it until the context ends.
 
+        Of processes that joined, process 0 locks, prepares, measures and writes, for all.
+
         Yields:
           The run and its images.
 
@@ -77,10 +94,6 @@ class Run:
             process trains it.
         """
         directory = pathlib.Path(workdir)
-        if jax.process_count() > 1:
-            raise InputError(
-                f"{jax.process_count()} processes would write {directory}; train in one process"
-            )
         check_limits(config)
         config = _resolve(config, directory)
         check_config(config, directory)
@@ -88,14 +101,16 @@ class Run:
         abstract = model_from_config(config, num_outputs=1, abstract=True)
         if not has_checkpoint(directory):
             check_weights(config, abstract)
-        dataset = load_dataset(config.data)
+        dataset = first_then_others(lambda: load_dataset(config.data))
         directory.mkdir(parents=True, exist_ok=True)
         with locked(directory):
             check_config(config, directory)
             check_data(dataset.identity, directory)
             config = measure_pixels(config, dataset)
             run = cls(directory, config, dataset.identity, fit_metadata(dataset, config))
-            run._write(dataset)
+            check_same(config, dataset.identity)
+            of_first(lambda: run._write(dataset))
+            together(lambda: check_shared(directory))
             yield run, dataset
 
     @classmethod
@@ -117,6 +132,7 @@ class Run:
         data = read_json(directory / "data.json")
         if not {"classes", "framing", "fingerprint"} <= set(data):
             raise InputError(f"{directory} was made by an older version; train it anew")
+        check_identity(data, directory / "data.json")
         return cls(directory, config, data, read_metadata(directory, config))
 
     @property
@@ -185,6 +201,7 @@ class Run:
             self.stem_strides,
             self.sees_pixels,
             self.metadata(dataset.examples) if self.metadata else None,
+            (process_number(), process_count()),
         )
 
     def checkpoints(self, mesh: Mesh, saves: bool = False) -> Checkpoints:
@@ -203,13 +220,13 @@ class Run:
         Raises:
           InputError: they cannot be had, or are others than the run was trained on.
         """
-        dataset = load_dataset(self.config.data)
+        dataset = first_then_others(lambda: load_dataset(self.config.data))
         check_data(dataset.identity, self.directory)
         return dataset
 
     def images(self) -> list[dict[str, str]]:
         """Returns what is kept of the images that the run was made with: IMAGE_COLUMNS each."""
-        return read_table(self.directory / "images.csv")
+        return read_table(self.directory / "images.csv", IMAGE_COLUMNS)
 
     def _write(self, dataset: ImageDataset) -> None:
         rows = (
@@ -222,8 +239,8 @@ class Run:
         write_table(self.directory / "images.csv", IMAGE_COLUMNS, rows)
         _write_json(self.directory / "data.json", self.data)
         write_metadata(self.directory, self.metadata)
-        started = self.directory / "provenance.json"
-        earlier = read_json(started)["starts"] if started.exists() else []
+        started = self.directory / STARTS
+        earlier = read_starts(self.directory) if started.exists() else []
         _write_json(started, {"starts": [*earlier, provenance()]})
         # It comes last, for it is what tells that the directory is a run's.
         _write_json(self.directory / "config.json", self.config.to_dict())
@@ -236,18 +253,23 @@ def run_lock(directory: pathlib.Path) -> BaseFileLock:
 
 @contextmanager
 def locked(directory: pathlib.Path) -> Iterator[None]:
-    """Keeps other processes out of a run's directory.
+    """Keeps out of a run's directory whoever has not joined this process.
 
     Raises:
       InputError: one is in it.
     """
     lock = run_lock(directory)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(
-            f"another process is training in {directory}; wait for it, or name another directory"
-        ) from error
+
+    def acquire() -> None:
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InputError(
+                f"another process is training in {directory}; wait for it, or name another "
+                "directory"
+            ) from error
+
+    of_first(acquire)
     try:
         yield
     finally:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from stochconv_jax.data.pipeline.batches import Batch
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose
 from stochconv_jax.runs.checkpoints import Checkpoints, Progress
+from stochconv_jax.runs.devices import divide
 from stochconv_jax.runs.run import Run
 from stochconv_jax.termination import Notice, Terminated, held_back
 from stochconv_jax.training.epoch_record import EpochRecord
@@ -47,6 +49,7 @@ class EpochSteps:
 
     Attributes:
       run: that trains.
+      mesh: over which batches are divided.
       names: of the data set's images, by index.
       train_step: compiled at the first step.
       steps: of an epoch.
@@ -58,6 +61,7 @@ class EpochSteps:
     """
 
     run: Run
+    mesh: Mesh
     names: Sequence[str]
     train_step: Any
     steps: int
@@ -83,7 +87,8 @@ class EpochSteps:
         saved_at, self.compiling = time.monotonic(), 0.0
         with self._bar(progress, record) as bar, held_back() as notice:
             for step in range(progress.step, end):
-                arguments = (state, next(batches), jax.random.fold_in(key, step), loss)
+                batch = divide(next(batches), self.mesh)
+                arguments = (state, batch, jax.random.fold_in(key, step), loss)
                 state, metrics = self._compiled(arguments)(*arguments)
                 wish = self.agree(self._wish(notice, saved_at))
                 earlier, late = late, _Late(step, metrics, wish)

@@ -15,6 +15,7 @@ from tensorboardX.summary import scalar
 
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.errors import InputError
+from stochconv_jax.hosts.exchange import is_first
 
 COLUMNS = (
     "epoch",
@@ -28,7 +29,7 @@ COLUMNS = (
 
 
 class History:
-    """Writes a run's record into `workdir`.
+    """Writes a run's record into `workdir`, in process 0 alone.
 
     Events are appended here, since tensorboardX's writer does it in a thread of its own, where a
     full disk ends the thread and not the program.
@@ -36,15 +37,16 @@ class History:
 
     def __init__(self, workdir: pathlib.Path):
         self.workdir = workdir
+        self.writes = is_first()
         # The rows are written anew, so that a resumed run shows each epoch once.
-        for old in workdir.glob("events.out.tfevents.*"):
+        for old in workdir.glob("events.out.tfevents.*") if self.writes else ():
             old.unlink()
         self.events = workdir / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         self.written = 0
 
     def write(self, rows: list[dict[str, float]]) -> None:
         """Replaces the files by ones that hold these rows, and adds the new ones to the events."""
-        if not rows:
+        if not rows or not self.writes:
             return
         table = ([row[column] for column in COLUMNS] for row in rows)
         write_table(self.workdir / "metrics.csv", COLUMNS, table)
@@ -85,6 +87,8 @@ def read_history(workdir: pathlib.Path) -> list[dict[str, float]]:
         return []
     try:
         return [{name: float(row[name]) for name in COLUMNS} for row in read_table(path)]
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is damaged ({error!r}); train on, which writes it anew"

@@ -6,6 +6,7 @@ files that are made from those rows. Whenever a run is killed, the same command 
 latest checkpoint as if nothing had happened.
 """
 
+import contextlib
 import datetime
 import functools
 import json
@@ -19,10 +20,11 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.estimate import roc_auc_value
 from stochconv_jax.evaluation.metrics import log_loss
+from stochconv_jax.hosts.exchange import is_first, of_first
 from stochconv_jax.inference.predict import Predict, make_predict, predict_all, rows_per_batch
 from stochconv_jax.keys import Purpose
 from stochconv_jax.runs.checkpoints import Checkpoints, Progress
-from stochconv_jax.runs.devices import make_agreement, make_mesh, replicated
+from stochconv_jax.runs.devices import copy, make_agreement, make_mesh
 from stochconv_jax.runs.initial_weights import initial_model
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training.cost import network_cost
@@ -53,7 +55,7 @@ def train(config: ConfigDict, workdir: str) -> None:
             f"{mesh.size} devices; use a multiple"
         )
     with Run.create(config, workdir) as (run, dataset):
-        for sentence in [*run.unseen(dataset, "all"), *run.set_aside_damaged()]:
+        for sentence in [*run.unseen(dataset, "all"), *of_first(run.set_aside_damaged)]:
             print(sentence, flush=True)
         with run.checkpoints(mesh, saves=True) as checkpoints:
             _Training(run, dataset, mesh, checkpoints).run_epochs(History(run.directory))
@@ -81,6 +83,7 @@ class _Training:
         self.predict: Predict = make_predict(self.abstract, mesh, draws=1)
         self.steps = EpochSteps(
             run,
+            mesh,
             [example.id for example in dataset.examples],
             make_train_step(self.abstract, self.optimizer, mesh, self.recipe),
             steps,
@@ -102,18 +105,28 @@ class _Training:
         batches = self.pipeline.training_batches(
             config.batch_size, self.run.config.seed, progress.step
         )
-        while not is_finished(progress.history, config):
-            state = self.steps.train(state, progress, record, batches)
-            row = self._row(state, progress, record)
-            rows = [*progress.history, row]
-            progress, record = Progress(len(rows) * self.steps.steps, rows), EpochRecord()
-            self.checkpoints.save(state.model, state.rest, progress, row["val_auc"])
-            self.steps.saved = progress.step
-            history.write(progress.history)
-            self._write_cost()
-            print(_describe(row, config.epochs, self.steps.compiling), flush=True)
-            if len(rows) < config.epochs and is_finished(progress.history, config):
-                print(_describe_end(len(rows), config.epochs), flush=True)
+        with contextlib.closing(batches):  # its workers, however the training ends
+            while not is_finished(progress.history, config):
+                state = self.steps.train(state, progress, record, batches)
+                progress = self._end_epoch(state, progress, record, history)
+                record = EpochRecord()
+
+    def _end_epoch(
+        self, state: TrainState, progress: Progress, record: EpochRecord, history: History
+    ) -> Progress:
+        """Validates, saves and tells; returns the progress."""
+        config = self.run.config.train
+        row = self._row(state, progress, record)
+        rows = [*progress.history, row]
+        progress = Progress(len(rows) * self.steps.steps, rows)
+        self.checkpoints.save(state.model, state.rest, progress, row["val_auc"])
+        self.steps.saved = progress.step
+        history.write(progress.history)
+        self._write_cost()
+        print(_describe(row, config.epochs, self.steps.compiling), flush=True)
+        if len(rows) < config.epochs and is_finished(progress.history, config):
+            print(_describe_end(len(rows), config.epochs), flush=True)
+        return progress
 
     def _restore(self) -> tuple[TrainState, Progress, EpochRecord]:
         """Returns the latest state, or a fresh one, on every device, and the epoch it is in."""
@@ -129,7 +142,7 @@ class _Training:
             state = TrainState.of_saved(found.model, found.optimizer, averages)
             progress, record = found.progress, EpochRecord(found.epoch, found.progress.seconds)
             self.steps.saved = progress.step
-        return jax.device_put(state, replicated(self.mesh)), progress, record
+        return copy(state, self.mesh), progress, record
 
     def _row(self, state: TrainState, progress: Progress, record: EpochRecord) -> dict[str, float]:
         """Validates; returns the epoch's row of metrics."""
@@ -149,13 +162,13 @@ class _Training:
         rows = rows_per_batch(self.run.config.eval.batch_size, self.mesh)
         batches = self.pipeline.evaluation_batches("validation", rows)
         key = self.run.key(Purpose.VALIDATION)
-        predictions = predict_all(self.predict, state.model, batches, key)
+        predictions = predict_all(self.predict, state.model, batches, key, self.mesh)
         mean = predictions.probabilities.mean(axis=1)
         return log_loss(predictions.labels, mean), roc_auc_value(predictions.labels, mean)
 
     def _write_cost(self) -> None:
         path = self.run.directory / "cost.json"
-        if not path.exists() and self.steps.compiled is not None:
+        if is_first() and not path.exists() and self.steps.compiled is not None:
             cost = network_cost(self.run.config, self.abstract, self.steps.compiled)
             atomic_write(path, json.dumps(cost, indent=2) + "\n")
 

@@ -79,21 +79,25 @@ def read_manifest(path: pathlib.Path) -> list[ManifestRow]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)
             missing = set(COLUMNS) - set(reader.fieldnames or ())
             if missing:
                 raise InputError(
                     f"{path} lacks the columns {', '.join(sorted(missing))}; prepare the images "
                     "again"
                 )
-            more = [name for name in reader.fieldnames or () if name not in COLUMNS]
-            rows = [
-                ManifestRow(
-                    **{name: row[name] for name in COLUMNS},
-                    more={name: row[name] or "" for name in more},
-                )
-                for row in reader
-            ]
+            names = reader.fieldnames or ()
+            if len(set(names)) < len(names):
+                raise csv.Error("two columns have one name")
+            more = [name for name in names if name not in COLUMNS]
+            # A sex or a source stands in the memory once, not once a row.
+            met: dict[str, str] = {}
+            rows = []
+            for cells in reader:
+                if None in cells or None in cells.values():
+                    raise csv.Error(f"line {reader.line_num} has not the cells of the header")
+                known = {name: met.setdefault(cells[name], cells[name]) for name in COLUMNS}
+                rows.append(ManifestRow(**known, more={name: cells[name] for name in more}))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); prepare the images again") from error
     for row in rows:

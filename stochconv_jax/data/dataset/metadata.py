@@ -135,9 +135,15 @@ class Metadata:
                 for column, fitted in fields["numbers"].items()
             }
             categories = {column: tuple(own) for column, own in fields["categories"].items()}
+            found = cls(numbers, categories)
+            for mean, deviation in numbers.values():
+                if not (math.isfinite(mean) and 0 < deviation < math.inf):
+                    raise ValueError("a mean or a deviation is none")
+            if fields.get("inputs", list(found.names)) != list(found.names):
+                raise ValueError("the inputs are others than its columns make")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path} is damaged ({error!r}); train the run anew") from error
-        return cls(numbers, categories)
+        return found
 
 
 def _cells(examples: Sequence[Example], column: str) -> list[str]:

@@ -95,6 +95,11 @@ def open_images(directory: pathlib.Path, label_column: str) -> Images:
             + ", ".join(LABEL_COLUMNS)
         )
     records, framing = open_records(found[0])
+    if len(records) != len(kept):
+        raise InputError(
+            f"{found[0]} holds {len(records)} images and {FILE_NAME} names {len(kept)}; prepare "
+            "them again"
+        )
     labelled = [place for place, row in enumerate(kept) if getattr(row, label_column)]
     examples = tuple(example_of(kept[place], label_column) for place in labelled)
     return Images(SomeRecords(records, labelled), examples, framing)

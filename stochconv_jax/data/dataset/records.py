@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -14,24 +15,99 @@ from stochconv_jax.errors import InputError
 
 # Where a data set's metadata says how its images were framed.
 FRAMING = "framing"
+# The features that an `ImageBuilder` writes, by name.
+_CLASSES = {"id": tfds.features.Text, "image": tfds.features.Image}
+# How the files of a split are called.
+_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Framing]:
     """Opens what an `ImageBuilder` wrote: records at random access, and how they were framed.
 
     Raises:
-      InputError: they do not say how, since an older version wrote them.
+      InputError: they are damaged, do not say how, since an older version wrote them, or no
+        `ImageBuilder` wrote them.
     """
-    with quiet():
-        builder = tfds.builder_from_directory(str(directory))
-        decoders = {"image": tfds.decode.SkipDecoding()}
-        records = builder.as_data_source("images", decoders=decoders)
-        metadata = builder.info.metadata or {}
+    if not _is_image_builders(directory):
+        raise InputError(
+            f"the records in {directory} are not described as preparation describes them; prepare "
+            "the images again"
+        )
+    try:
+        with quiet():
+            builder = tfds.builder_from_directory(str(directory))
+            decoders = {"image": tfds.decode.SkipDecoding()}
+            records = builder.as_data_source("images", decoders=decoders)
+            metadata = builder.info.metadata or {}
+    except Exception as error:  # TFDS and what it is made of raise errors of any kind
+        raise _damaged(directory, error) from error
     if FRAMING not in metadata:
         raise InputError(
             f"the images in {directory} were prepared by an older version; prepare them again"
         )
-    return records, Framing.from_json(metadata[FRAMING])
+    try:
+        framing = Framing.from_json(metadata[FRAMING])
+    except InputError as error:
+        raise _damaged(directory, error) from error
+    return StoredRecords(records, directory), framing
+
+
+def _damaged(directory: pathlib.Path, error: Exception) -> InputError:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"the images in {directory} are damaged ({words[:200]}); delete this directory and prepare "
+        "them again"
+    )
+
+
+class StoredRecords(Sequence):
+    """The records of a directory, of which a damaged one is an InputError that names it."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], directory: pathlib.Path):
+        self.records = records
+        self.directory = directory
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self.records):
+            raise IndexError(index)
+        try:
+            return self.records[index]
+        except Exception as error:  # ArrayRecord's and TFDS's own, of any kind
+            raise _damaged(self.directory, error) from error
+
+
+def _is_image_builders(directory: pathlib.Path) -> bool:
+    """Returns whether records are described as an `ImageBuilder` describes them.
+
+    TFDS would import any module that a description names, and read files that lie elsewhere.
+    """
+    try:
+        told, features = (
+            json.loads((directory / name).read_bytes())
+            for name in ("dataset_info.json", "features.json")
+        )
+        of_each = features["featuresDict"]["features"]
+        return (
+            set(features) == {"featuresDict", "pythonClassName"}
+            and features["pythonClassName"] == _name_of(tfds.features.FeaturesDict)
+            and {name: feature["pythonClassName"] for name, feature in of_each.items()}
+            == {name: _name_of(feature) for name, feature in _CLASSES.items()}
+            and told["fileFormat"] == "array_record"
+            and str(told["name"]).isidentifier()
+            and all(
+                (split["name"], split["filepathTemplate"]) == ("images", _TEMPLATE)
+                for split in told["splits"]
+            )
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _name_of(feature: type) -> str:
+    return f"{feature.__module__}.{feature.__name__}"
 
 
 class SomeRecords(Sequence):

@@ -12,7 +12,7 @@ A batch is a dictionary of
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import cv2
@@ -26,6 +26,7 @@ from stochconv_jax.data.pipeline.augment import Transform, transforms_from_confi
 from stochconv_jax.data.pipeline.balance import Balanced
 from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose, generator
 from stochconv_jax.ops import polyphase
@@ -44,7 +45,8 @@ class Pipeline:
       workers: reader processes; threads of this process where 0.
       transforms: what is done to each image in training, one after the other.
       share: (number, count) of processes that train together, on several hosts; each reads every
-        count-th row of a batch, beginning with row `number`.
+        count-th row of a training batch, beginning with row `number`, and the number-th of `count`
+        equal parts of one that is judged.
       strides: (vertical, horizontal) of the large image's planes, each dividing its side.
       crop_size: (height, width) of the middle that is left of each image; (0, 0) for the whole.
       sampler: from the images of the training split (int32) and the seed to the order of each pass.
@@ -73,6 +75,7 @@ class Pipeline:
         strides: tuple[int, int] = (2, 2),
         pixels: bool = True,
         metadata: np.ndarray | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> "Pipeline":
         """Returns the pipeline of a config's `data` section.
 
@@ -100,7 +103,8 @@ class Pipeline:
             high,
             config.workers,
             transforms,
-            strides=strides,
+            share,
+            strides,
             sampler=sampler,
             crop_size=crop_size,
             pixels=pixels,
@@ -121,8 +125,12 @@ class Pipeline:
             )
         return images // batch_size
 
-    def training_batches(self, batch_size: int, seed: int, first_step: int) -> Iterator[Batch]:
+    def training_batches(
+        self, batch_size: int, seed: int, first_step: int
+    ) -> Generator[Batch, None, None]:
         """Yields this process's part of training batches without end, from step `first_step` on.
+
+        Closing the generator ends its worker processes.
 
         Each pass visits the images in an order of its own; the view of an image depends on (seed,
         pass, index of the image, how often the pass has visited it) alone, so training continues
@@ -145,16 +153,26 @@ class Pipeline:
         yield from self._read(grain.MapDataset.source(visits).map(load).batch(batch_size // count))
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """Yields every image of a split exactly once, unaugmented, in the data set's order."""
+        """Yields this process's part of a split, unaugmented, in the data set's order.
+
+        The processes' parts of a batch, one after the other, are the batch; all batches together
+        hold every image exactly once.
+
+        Args:
+          split: "train", "validation", "test" or "all".
+          batch_size: over all processes; a multiple of their count.
+        """
         indices = self.dataset.indices(split)
         padding = np.full(-len(indices) % batch_size, -1, np.int32)
-        rows = np.concatenate([indices, padding])
+        number, count = self.share
+        batches = np.concatenate([indices, padding]).reshape(-1, count, batch_size // count)
+        rows = batches[:, number].reshape(-1)
 
         def load(index: np.int32) -> Batch:
             # A row that fills up the last batch repeats the first image, masked.
             return {**self._example(int(max(index, indices[0]))), "mask": index >= 0}
 
-        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size))
+        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size // count))
 
     def _order(self, seed: int) -> Sampler:
         return self.sampler(self.dataset.indices("train"), seed)
@@ -185,9 +203,8 @@ class Pipeline:
             # Grain reads absl's flags, which programs and notebooks may not have parsed.
             if not flags.FLAGS.is_parsed():
                 flags.FLAGS.mark_as_parsed()
-            reader = reader.mp_prefetch(
-                grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
-            )
+            options = grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
+            reader = reader.mp_prefetch(options, begin_worker)
         return iter(reader)
 
 

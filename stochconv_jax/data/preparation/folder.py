@@ -2,6 +2,8 @@
 
 import dataclasses
 import pathlib
+import re
+import unicodedata
 from collections.abc import Mapping
 
 from stochconv_jax.data.dataset.manifest import COLUMNS
@@ -67,7 +69,8 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
       with_files: whether to look for the files; False for a table without images.
 
     Raises:
-      InputError: the directory or the table is missing, or a column or a split is not usable.
+      InputError: the directory or the table is missing, a column or a split is not usable, or a row
+        names a file outside the directory.
     """
     path = _table_path(folder)
     rows = read_rows(path)
@@ -93,6 +96,16 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
         name = row[columns["image"]]
         if not name:
             raise InputError(f"{path}, row {number} names no image; name it or take the row out")
+        if len(f"{name}{row[columns['label']]}".splitlines()) > 1:
+            raise InputError(
+                f"{path}, row {number} goes over several lines, from {name.splitlines()[0]!r} on; "
+                "close its quotes"
+            )
+        if with_files and _leaves(name):
+            raise InputError(
+                f"{path}, row {number} names {name!r}, which is not a path within "
+                f"{folder.directory}; name images by their paths within it"
+            )
         photographs.append(
             Photograph(
                 id=name,
@@ -151,10 +164,23 @@ def _table_path(folder: FolderTable) -> pathlib.Path:
     return path
 
 
+def _leaves(name: str) -> bool:
+    """Returns whether a path that a table names, with either separator, may leave its directory.
+
+    Links are followed, since who owns the directory laid them there; a table may be a stranger's.
+    """
+    return bool(re.match(r"[/\\]|[A-Za-z]:[/\\]", name)) or ".." in re.split(r"[/\\]", name)
+
+
 def _find(root: pathlib.Path, name: str) -> pathlib.Path | None:
     suffixes = [suffix for group in EXTENSIONS.values() for suffix in group]
-    for suffix in ("", *suffixes, *map(str.upper, suffixes)):
-        path = root / (name + suffix)
-        if path.is_file():
-            return path
+    # Some systems keep names decomposed.
+    for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
+        for suffix in ("", *suffixes, *map(str.upper, suffixes)):
+            path = root / (form + suffix)
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # such as a name that is too long for one
+                return None
     return None

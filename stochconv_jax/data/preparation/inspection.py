@@ -5,7 +5,6 @@ import csv
 import hashlib
 import multiprocessing
 import pathlib
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stochconv_jax.data.image_file import misnamed, open_image
+from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 
 HASH_SIDE = 16
@@ -123,9 +123,7 @@ def _appender(kept: pathlib.Path | None) -> Iterator[Callable[[Sequence], object
 @contextlib.contextmanager
 def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yields processes that leave Ctrl-C to this one, and that stop when it is interrupted."""
-    context = multiprocessing.get_context("spawn")
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(processes, context, signal.signal, ignore)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), begin_worker)
     try:
         yield pool
     finally:
@@ -143,14 +141,24 @@ def _key(path: pathlib.Path) -> tuple[str, ...]:
 def _read(kept: pathlib.Path | None) -> dict[tuple[str, ...], Inspection]:
     if kept is None or not kept.exists():
         return {}
-    with kept.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if len(row) == 3 + len(Inspection._fields)]
-    return {
-        tuple(key): Inspection(int(width), int(height), sha256, likeness, float(border), *remarks)
-        for *key, width, height, sha256, likeness, border, problem, remark in rows
-        for remarks in [(problem, remark)]
-        if not problem
-    }
+    try:
+        with kept.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if len(row) == 3 + len(Inspection._fields)]
+    except (UnicodeDecodeError, csv.Error):
+        return {}  # inspected again
+    return {tuple(row[:3]): found for row in rows if (found := _inspection(row[3:])) is not None}
+
+
+def _inspection(cells: list[str]) -> Inspection | None:
+    """Returns what a row tells of a usable file, None where the row is damaged."""
+    width, height, sha256, likeness, border, problem, remark = cells
+    try:
+        lengths = [len(bytes.fromhex(digest)) for digest in (sha256, likeness)]
+        found = Inspection(int(width), int(height), sha256, likeness, float(border), "", remark)
+    except ValueError:
+        return None
+    whole = lengths == [32, HASH_SIDE**2 // 8]
+    return found if whole and not problem and min(found.width, found.height) > 0 else None
 
 
 def near_pairs(hashes: Sequence[str], distance: int) -> list[tuple[int, int]]:

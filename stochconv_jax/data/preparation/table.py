@@ -2,6 +2,8 @@
 
 import csv
 import pathlib
+import unicodedata
+from collections.abc import Sequence
 
 from stochconv_jax.errors import InputError
 
@@ -9,18 +11,30 @@ from stochconv_jax.errors import InputError
 def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
     """Reads a CSV in UTF-8, with or without a byte order mark, stripping every value.
 
+    Values are brought to one normal form of Unicode (NFC), so that what looks the same is the same.
+
     Raises:
-      InputError: it is missing, empty, or not such a file.
+      InputError: it is missing, empty, or not such a file; two columns have one name; or a row has
+        more cells than the header.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
+            # Not strict, a quote that is left open would swallow all that follows.
+            reader = csv.DictReader(file, restval="", strict=True)
             if not reader.fieldnames:
                 raise InputError(f"{path} is empty; write a header and a row for each image")
-            rows = [
-                {name: value.strip() for name, value in row.items() if name is not None}
-                for row in reader
-            ]
+            _check_header(path, reader.fieldnames)
+            rows = []
+            for row in reader:
+                if None in row:
+                    raise InputError(
+                        f"{path}, line {reader.line_num} has more cells than the header; quote "
+                        "values that hold a comma"
+                    )
+                _check_lines(path, row, reader.line_num)
+                if any("\0" in value for value in row.values()):
+                    raise csv.Error(f"line {reader.line_num} has zero bytes")
+                rows.append({name: normal_form(value.strip()) for name, value in row.items()})
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there; bring the table") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -28,6 +42,28 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
     if not rows:
         raise InputError(f"{path} has a header and no rows; list the images in it")
     return rows
+
+
+def normal_form(text: str) -> str:
+    """Returns a text in the form in which `read_rows` gives every value."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _check_header(path: pathlib.Path, names: Sequence[str]) -> None:
+    for name in names:
+        if name and names.count(name) > 1:  # a table may end in several columns without a name
+            raise InputError(f"{path} has two columns {name!r}; rename or take out one of them")
+
+
+def _check_lines(path: pathlib.Path, row: dict[str, str], last: int) -> None:
+    """Refuses a value with lines that look like rows: a quote before them was left open."""
+    for name, value in row.items():
+        lines = value.splitlines()
+        if len(lines) > 1 and any(line.count(",") >= len(row) - 1 for line in lines):
+            raise InputError(
+                f"{path}, line {last}: the value of {name!r} that ends there goes over several "
+                "lines that look like rows; close its quotes where it should end"
+            )
 
 
 def require_columns(path: pathlib.Path, row: dict[str, str], columns: dict[str, str]) -> None:

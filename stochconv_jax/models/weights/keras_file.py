@@ -18,29 +18,31 @@ def read_keras_file(path: pathlib.Path) -> WeightFile:
     """Reads the weights of a Keras network as LAYER/VARIABLE.
 
     Raises:
-      InputError: the file is damaged, or names no layers.
+      InputError: the file is damaged, names no layers, or has arrays that lie in other files.
     """
     try:
         with h5py.File(path) as file:
-            arrays = _by_number(file["layers"]) if "layers" in file else _by_name(file)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+            arrays = _by_number(file) if "layers" in file else _by_name(file)
+    except InputError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise damaged(path, error) from error
     if not arrays:
         raise InputError(f"{path} holds no layers of a Keras network; save them by save_weights")
     return WeightFile(path, "Keras", "keras", as_float32(path, arrays), file_sha256(path))
 
 
-def _by_number(layers: h5py.Group) -> dict[str, np.ndarray]:
+def _by_number(file: h5py.File) -> dict[str, np.ndarray]:
     """Reads layers/CLASS_N/vars/I, whose attribute `name` is the layer's own."""
     found: dict[str, np.ndarray] = {}
-    for group in layers.values():
+    for group in file["layers"].values():
         variables = group["vars"]
         name = variables.attrs.get("name", group.name.rpartition("/")[2])
         words = NORMALISATION if len(variables) == len(NORMALISATION) else OTHERS
         for number, array in variables.items():
             place = int(number)
             word = words[place] if place < len(words) else number
-            found[f"{name}/{word}"] = array[()]
+            found[f"{name}/{word}"] = _read(file, array)
     return found
 
 
@@ -52,7 +54,16 @@ def _by_name(file: h5py.File) -> dict[str, np.ndarray]:
         if isinstance(item, h5py.Dataset):
             layer, variable = name.partition("/")[0], name.rpartition("/")[2].partition(":")[0]
             word = "kernel" if variable == "depthwise_kernel" else variable
-            found[f"{layer}/{word}"] = item[()]
+            found[f"{layer}/{word}"] = _read(file, item)
 
     file.get("model_weights", file).visititems(visit)
     return found
+
+
+def _read(file: h5py.File, array: h5py.Dataset) -> np.ndarray:
+    """Reads an array that lies in the file itself; HDF5 can link to any other."""
+    if array.file.filename != file.filename or array.external or array.is_virtual:
+        raise InputError(
+            f"{file.filename} leads to another file for its arrays; give one file that holds them"
+        )
+    return array[()]

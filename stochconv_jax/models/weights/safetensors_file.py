@@ -1,5 +1,6 @@
 """Safetensors: timm's files, with what the repository says beside them, and our own."""
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from stochconv_jax.models.backbone import PIXELS
 from stochconv_jax.models.weights.weight_file import WeightFile, as_float32, damaged, file_sha256
 
 OURS = "stochconv_jax"
+DIGEST = "content_sha256"
 
 
 def read_safetensors_file(path: pathlib.Path) -> WeightFile:
@@ -30,6 +32,8 @@ def read_safetensors_file(path: pathlib.Path) -> WeightFile:
             about = file.metadata() or {}
     except (SafetensorError, ValueError, OSError) as error:
         raise damaged(path, error) from error
+    if about.pop(DIGEST, None) not in (None, _digest(arrays, about)):
+        raise damaged(path, "it holds other numbers than were written")
     ours = about.get("format") == OURS
     said = about if ours else _said_by_timm(path)
     return WeightFile(
@@ -42,18 +46,38 @@ def read_safetensors_file(path: pathlib.Path) -> WeightFile:
         said.get("pixels", ""),
         said.get("conventions", ""),
         joined=said.get("joined") == "True",
-        pixel_mean=tuple(json.loads(said.get("pixel_mean", "[]"))),
-        pixel_deviation=tuple(json.loads(said.get("pixel_deviation", "[]"))),
+        pixel_mean=_channels(path, said, "pixel_mean"),
+        pixel_deviation=_channels(path, said, "pixel_deviation"),
     )
 
 
 def write_safetensors_file(
     path: pathlib.Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, str]
 ) -> None:
-    """Writes arrays by our own names, with what is known of them."""
+    """Writes arrays by our own names, with what is known of them and the digest of it all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    atomic_write(path, save(contiguous, metadata={"format": OURS, **about}))
+    about = {"format": OURS, **about}
+    about[DIGEST] = _digest(contiguous, about)
+    atomic_write(path, save(contiguous, metadata=about))
+
+
+def _digest(arrays: Mapping[str, np.ndarray], about: Mapping[str, str]) -> str:
+    """SHA-256 of what a file holds, since the format would not notice another number in it."""
+    digest = hashlib.sha256(json.dumps(sorted(about.items())).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _channels(path: pathlib.Path, said: Mapping[str, str], name: str) -> tuple[float, ...]:
+    """Returns what our own files say of the pixels' red, green and blue; () where nothing."""
+    try:
+        channels = tuple(map(float, json.loads(said.get(name, "[]"))))
+    except (ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+    return channels
 
 
 def _said_by_timm(path: pathlib.Path) -> dict[str, str]:
@@ -67,17 +91,26 @@ def _said_by_timm(path: pathlib.Path) -> dict[str, str]:
         raise damaged(config, error) from error
     architecture = content.get("architecture", "") if isinstance(content, dict) else ""
     trained = content.get("pretrained_cfg", {}) if architecture else {}
+    if not isinstance(architecture, str) or not isinstance(trained, dict):
+        raise damaged(config, "architecture or pretrained_cfg is none")
     said = {"backbone": architecture.removeprefix("tf_")}
     if "efficientnet" in architecture:
         said["conventions"] = "tensorflow" if architecture.startswith("tf_") else "pytorch"
     if "mean" in trained and "std" in trained:
-        said["pixels"] = _pixels(config, trained["mean"], trained["std"])
+        try:
+            said["pixels"] = _pixels(config, trained["mean"], trained["std"])
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise damaged(config, error) from error
     return said
 
 
 def _pixels(config: pathlib.Path, mean: list[float], deviation: list[float]) -> str:
     for name, pixels in PIXELS.items():
-        if np.allclose(pixels.mean, mean) and np.allclose(pixels.deviation, deviation):
+        if np.shape(mean) == np.shape(deviation) == (3,) and (
+            np.allclose(pixels.mean, mean) and np.allclose(pixels.deviation, deviation)
+        ):
             return name
     raise InputError(
         f"{config}: the weights want pixels of mean {mean} and deviation {deviation}; known are "

@@ -2,12 +2,15 @@
 
 import pathlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.weights.weight_file import WeightFile, as_float32, damaged, file_sha256
 
+# How the archives of torch.save begin.
+ZIP = b"PK\x03\x04"
 # Under which training programs keep a network among other things.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -26,6 +29,7 @@ def read_torch_file(path: pathlib.Path) -> WeightFile:
             f"{path} is a PyTorch file, and PyTorch is not installed; install the extra `weights`, "
             'as in pip install "stochconv_jax[weights]", or get the weights as .safetensors'
         ) from error
+    _check_whole(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -42,6 +46,20 @@ def read_torch_file(path: pathlib.Path) -> WeightFile:
         raise InputError(f"{path} holds no tensors by name; give a file of a network's weights")
     arrays = {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
     return WeightFile(path, "PyTorch", "torch", as_float32(path, arrays), file_sha256(path))
+
+
+def _check_whole(path: pathlib.Path) -> None:
+    """Compares what an archive holds with its checksums, at which `torch.load` does not look."""
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except Exception as error:  # damaged bytes lead to errors of any kind here as well
+        raise damaged(path, error) from error
+    if wrong:
+        raise damaged(path, f"{wrong} is not what its checksum says")
 
 
 def _tensors(content: Any, kind: type) -> dict[str, Any]:

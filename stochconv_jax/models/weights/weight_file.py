@@ -54,9 +54,14 @@ def as_float32(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> dict[str, n
     Raises:
       InputError: one holds no numbers, or numbers that are not finite.
     """
-    found = {name: np.asarray(array).astype(np.float32) for name, array in arrays.items()}
-    for name, array in found.items():
-        if not np.isfinite(array).all():
+    found = {}
+    for name, array in arrays.items():
+        try:
+            with np.errstate(over="ignore"):
+                found[name] = np.asarray(array).astype(np.float32, casting="same_kind")
+        except TypeError as error:
+            raise InputError(f"{path}: {name} holds no numbers; get the weights anew") from error
+        if not np.isfinite(found[name]).all():
             raise InputError(f"{path}: {name} holds NaN or infinity; get the weights anew")
     return found
 

@@ -1,0 +1,1 @@
+"""The processes that train together, on one host or on several: they join, agree and end."""
