@@ -83,6 +83,20 @@ def test_two_processes_make_the_run_of_one_process_with_as_many_devices(
     assert read_rows(two / "metrics.csv")[1]["epoch"] == "2"
 
 
+def test_two_processes_of_two_devices_make_the_run_of_one_with_four(start, prepared, tmp_path):
+    one, two = (
+        command("tests/small_config.py", tmp_path / name, prepared, **FIELDS)
+        for name in ("one", "two")
+    )
+    processes = start(["train.py", *two], devices=2)
+    run_here(loop.train, one)
+    codes, ((told, _), _) = finish(processes)
+    assert codes == [0, 0], told
+    states = (state_of(tmp_path / name) for name in ("one", "two"))
+    for single, joint in zip(*states, strict=True):
+        np.testing.assert_allclose(joint, single, atol=1e-5)
+
+
 def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, straight, tmp_path):
     fields = SMALL | {"train.epochs": "500"}
     words = command("tests/small_config.py", tmp_path, prepared, **fields)
