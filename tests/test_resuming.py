@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from support import ROOT, SMALL, command, complain, read_rows, run_here, without_times
 
+from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.checkpoint_files import find_damage
 from stochconv_jax.runs.run import Run
+from stochconv_jax.termination import Terminated
+from stochconv_jax.training.epoch_record import EpochRecord
 from stochconv_jax.training.loop import train
 
 # Epochs of several steps, and a checkpoint at every second one of them.
@@ -104,19 +107,56 @@ def test_a_run_killed_within_an_epoch_goes_on_within_it(prepared, uninterrupted,
     assert not list(tmp_path.glob("checkpoints/*tmp*"))
 
 
-def test_sigterm_saves_the_step_and_leaves_with_143(prepared, uninterrupted, tmp_path, capsys):
-    process = start(tmp_path, prepared)
-    wait_for_checkpoint(process, tmp_path, within=True)
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+def test_sigterm_saves_and_leaves_with_143(prepared, tmp_path):
+    # Nothing is saved but for SIGTERM, which goes to the readers as well, as schedulers send it.
+    fields = {"train.steps_per_epoch": "3000", "train.checkpoint_minutes": "0", "data.workers": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *arguments(tmp_path, prepared, **fields)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        said = ""
+        while "loss=" not in said:
+            said = said[-100:] + process.stderr.read(20)
+        os.killpg(process.pid, signal.SIGTERM)
+        said = process.stderr.read()
     assert process.returncode == 143
-    said = error.splitlines()[-1]
-    assert "the same command goes on from the last checkpoint" in said
-    found = re.search(r"after step (\d) of 7 of epoch (\d+), which is saved", said)
-    if found:  # unless it came while validating
-        step, epoch = map(int, found.groups())
-        assert (tmp_path / "checkpoints" / str(7 * (epoch - 1) + step)).is_dir()
-    assert go_on(tmp_path, prepared) == without_times(read_rows(uninterrupted / "metrics.csv"))
+    found = re.search(
+        r"terminated after step (\d+) of 3000 of epoch 1, which is saved; the same command", said
+    )
+    assert found, said
+    assert "Traceback" not in said
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [found[1]]
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 7])
+def test_sigterm_at_any_step_is_saved_and_gone_on_from(
+    step, prepared, uninterrupted, tmp_path, monkeypatch
+):
+    fields = {"train.checkpoint_minutes": "0"}
+    add = EpochRecord.add
+
+    def add_and_terminate(record, metrics):
+        add(record, metrics)
+        if record.steps == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EpochRecord, "add", add_and_terminate)
+        with pytest.raises(Terminated, match="of epoch 1, which is saved"):
+            run_here(train, arguments(tmp_path, prepared, **fields))
+    (saved,) = (tmp_path / "checkpoints").iterdir()
+    # What is read is one step behind, the wish is heard one step later, and one more is made.
+    assert step <= int(saved.name) <= step + 3
+    with pytest.raises(InputError, match="no checkpoint of a whole epoch"):
+        TrainedNetwork.restore(Run.open(tmp_path))
+    run_here(train, arguments(tmp_path, prepared, **fields))
+    rows = [without_times(read_rows(run / "metrics.csv")) for run in (tmp_path, uninterrupted)]
+    assert rows[0] == rows[1]
+    jax.tree.map(np.testing.assert_array_equal, *map(parameters, (uninterrupted, tmp_path)))
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
@@ -159,6 +199,28 @@ def test_no_file_of_a_checkpoint_can_be_changed_unseen(saved_within, tmp_path):
     assert find_damage(checkpoint) == "files.sha256 is damaged"
 
 
+@pytest.mark.parametrize("item", ["metrics", "progress"])
+def test_what_tells_the_best_and_the_latest_is_checked(item, saved_within, tmp_path):
+    run = shutil.copytree(saved_within, tmp_path / "run")
+    (file,) = (path for path in run.glob(f"checkpoints/14/{item}/*") if path.suffix != ".txt")
+    file.write_text(file.read_text().replace("0", "1", 1))
+    with pytest.raises(InputError, match=f"checkpoints/14 is damaged: {item}/.* has changed"):
+        TrainedNetwork.restore(Run.open(run))
+
+
+def test_a_lost_best_checkpoint_is_told(prepared, saved_within, tmp_path, capsys):
+    run = shutil.copytree(saved_within, tmp_path / "run")
+    for checkpoint in (run / "checkpoints").iterdir():
+        (checkpoint / "progress" / "metadata").unlink()
+    run_here(train, arguments(run, prepared))
+    assert "no checkpoint is whole, so that training begins anew" in capsys.readouterr().out
+    rows = read_rows(run / "metrics.csv")
+    best = 7 * (1 + int(np.argmax([float(row["val_auc"]) for row in rows])))
+    (run / "checkpoints" / str(best) / "progress" / "metadata").unlink()
+    run_here(train, arguments(run, prepared))
+    assert ("is lost; " in capsys.readouterr().out) == (best != 14)
+
+
 def test_a_damaged_model_is_not_evaluated(prepared, saved_within, tmp_path, monkeypatch, capsys):
     run = shutil.copytree(saved_within, tmp_path / "run")
     for file in run.glob("checkpoints/14/model/**/d/*"):
@@ -185,16 +247,18 @@ def test_other_devices_go_on_within_an_epoch_with_the_same_to_rounding(
 def test_what_is_not_finite_is_named_by_step_and_images_and_never_saved(
     prepared, tmp_path, monkeypatch, capsys
 ):
-    fields = {"train.learning_rate": "1e30", "train.optimizer": "sgd"}
+    # Parameters overflow some steps after the first checkpoint.
+    fields = {"train.optimizer": "sgd", "train.weight_decay": "10", "train.learning_rate": "10"}
     said = complain(monkeypatch, capsys, train, arguments(tmp_path, prepared, **fields))
-    found = re.search(r"in step (\d) \(epoch 1\), on the images (lesion_\d+(, lesion_\d+)*)", said)
+    found = re.search(
+        r"in step (\d+) \(epoch \d\), on the images (lesion_\d+(, lesion_\d+)*)", said
+    )
     assert found, said
     assert "lower train.learning_rate" in said
-    saved = [path.name for path in tmp_path.glob("checkpoints/[0-9]*")]
-    assert all(int(step) < int(found[1]) for step in saved)
-    if saved:
-        assert f"the last checkpoint, of {max(map(int, saved))} steps, is from before" in said
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters(tmp_path)))
+    saved = [int(path.name) for path in tmp_path.glob("checkpoints/[0-9]*")]
+    assert max(saved) < int(found[1])
+    assert f"the last checkpoint, of {max(saved)} steps, is from before" in said
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters(tmp_path)))
 
 
 # A training that may write no file of more than so many bytes, as if the disk were full.

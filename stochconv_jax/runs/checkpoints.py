@@ -15,9 +15,10 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.failing_disk import SaveFailedError, find_os_error
 from stochconv_jax.hosts.exchange import is_first
 from stochconv_jax.runs.checkpoint_files import find_damage, write_digests
+from stochconv_jax.termination import Terminated, held_back
 
-# Of an epoch that has begun and not been validated: it is best where there is no other.
-NO_SCORE = -math.inf
+# Of an epoch that has begun and not been validated, and of one whose score is no number.
+NO_SCORE, NAN_SCORE = -math.inf, -1e30
 
 
 class Progress(NamedTuple):
@@ -52,8 +53,14 @@ class Checkpoints:
     """
 
     def __init__(self, directory: pathlib.Path, sharding: jax.sharding.Sharding, saves: bool):
-        """Opens the directory; one that saves removes what an interrupted save left."""
+        """Opens the directory; one that saves removes what an interrupted save left.
+
+        Raises:
+          InputError: what tells the best and the latest is damaged, and would not be set aside.
+        """
         self.directory = (directory / "checkpoints").absolute()
+        if not saves:
+            self._check_told()
         self.sharding = sharding
         keep = preservation_policy.AnyPreservationPolicy(
             [
@@ -74,9 +81,14 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with self._failures():
-            self.manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            # Schedulers that send SIGTERM twice must not stop what the first one began to save.
+            with held_back(), self._failures():
+                self.manager.close()
+        except Terminated:
+            if kind is None:
+                raise
 
     def save(
         self,
@@ -106,7 +118,10 @@ class Checkpoints:
         if epoch is not None:
             items["epoch"] = ocp.args.StandardSave(dict(epoch))
         # A score that is no number must never be the best.
-        score = NO_SCORE if math.isnan(score) else score
+        score = NAN_SCORE if math.isnan(score) else score
+        if progress.step in self.manager.all_steps():
+            # SIGTERM came at an epoch's end, before it was validated.
+            self.manager.delete(progress.step)
         arguments = ocp.args.Composite(**items)
         with self._failures():
             self.manager.save(progress.step, args=arguments, metrics={"score": score})
@@ -131,11 +146,16 @@ class Checkpoints:
         """Restores the "best" or "latest" model into abstract arrays; returns it and its step.
 
         Raises:
-          InputError: nothing has been saved, or it is damaged.
+          InputError: nothing has been saved, it is damaged, or no epoch is whole, to be the best.
         """
         step = self.manager.best_step() if which == "best" else self.manager.latest_step()
         if step is None:
             raise InputError(f"{self.directory} holds no checkpoint; train with train.py first")
+        if which == "best" and (self.directory / str(step) / "epoch").is_dir():
+            raise InputError(
+                f"{self.directory} holds no checkpoint of a whole epoch, so that none is the best; "
+                "train on, or use the latest (eval.checkpoint=latest)"
+            )
         damage = find_damage(self.directory / str(step), "model")
         if damage:
             other = "latest" if which == "best" else "best"
@@ -151,6 +171,19 @@ class Checkpoints:
         arguments = ocp.args.Composite(progress=ocp.args.JsonRestore())
         restored = self.manager.restore(self.manager.latest_step(), args=arguments)
         return len(restored.progress["history"])
+
+    def steps(self) -> list[int]:
+        """Returns the steps of which there are checkpoints."""
+        return list(self.manager.all_steps())
+
+    def _check_told(self) -> None:
+        for checkpoint in self.directory.glob("[0-9]*"):
+            damage = find_damage(checkpoint, "metrics") or find_damage(checkpoint, "progress")
+            if damage and checkpoint.name.isdecimal():
+                raise InputError(
+                    f"{checkpoint} is damaged: {damage}; train on, which goes back to one that is "
+                    "whole"
+                )
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:

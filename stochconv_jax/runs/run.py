@@ -210,9 +210,12 @@ class Run:
 
     def set_aside_damaged(self) -> list[str]:
         """Moves damaged checkpoints to damaged_checkpoints/; returns a sentence for each."""
-        return set_aside_damaged(
+        told = set_aside_damaged(
             self.directory / "checkpoints", self.directory / "damaged_checkpoints"
         )
+        if told and not has_checkpoint(self.directory):
+            told.append("no checkpoint is whole, so that training begins anew")
+        return told
 
     def load_dataset(self) -> ImageDataset:
         """Prepares, unless that is done, and opens the images of the run, wherever they lie now.

@@ -78,7 +78,7 @@ class EpochSteps:
 
         Raises:
           InputError: the loss or a gradient is no longer finite.
-          Terminated: SIGTERM came; where it came between two steps, what was made is saved.
+          Terminated: SIGTERM came, and the steps are saved.
         """
         key = self.run.key(Purpose.TRAINING)
         loss = np.float32(progress.history[-1]["val_loss"] if progress.history else NO_LOSS)
@@ -102,6 +102,9 @@ class EpochSteps:
                     late, saved_at = None, time.monotonic()
             if late:
                 self._read(late, progress, record, bar)
+            if int(self.agree(self._wish(notice, saved_at))) == SAVE_AND_LEAVE:
+                self._save(state, progress, record)
+                raise Terminated(self._describe_stop(progress, record))
         return state
 
     def _wish(self, notice: Notice, saved_at: float) -> int:
@@ -152,7 +155,9 @@ class EpochSteps:
 
     def _describe_divergence(self, late: _Late, epoch: int) -> str:
         loss = float(late.metrics.loss)
-        what = "a gradient is" if math.isfinite(loss) else f"the loss became {loss}:"
+        what = f"the loss became {loss}"
+        if math.isfinite(loss):
+            what = "a gradient, a parameter or a statistic became infinite or NaN"
         logits = np.asarray(late.metrics.logits)
         guilty = ~np.isfinite(logits).all(axis=1)
         images = np.asarray(late.metrics.indices)[guilty if guilty.any() else slice(None)]
@@ -162,7 +167,7 @@ class EpochSteps:
         if self.saved >= 0:
             saved = f"the last checkpoint, of {self.saved} steps, is from before"
         return (
-            f"{what} not finite in step {late.step + 1} (epoch {epoch}), on the images {names}"
+            f"{what} in step {late.step + 1} (epoch {epoch}), on the images {names}"
             f"{more}; {saved}; look at these images, or lower train.learning_rate "
             f"({self.run.config.train.learning_rate}) and start with a new --workdir"
         )

@@ -41,10 +41,13 @@ class EpochRecord:
 
     @property
     def images_per_second(self) -> float:
-        """Of the steps that were added here, but for the first, which may have compiled."""
-        (first, images), *others = self._added
-        if not others:
-            return images / self.seconds
+        """Of the steps that were added here, but for the first, which may have compiled.
+
+        Of all steps where there are not two.
+        """
+        if len(self._added) < 2:
+            return sum(map(len, self.labels)) / self.seconds
+        (first, _), *others = self._added
         return sum(count for _, count in others) / (others[-1][0] - first)
 
     def add(self, metrics: StepMetrics) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import functools
 import json
+import math
 
 import jax
 from jax.sharding import Mesh
@@ -142,7 +143,23 @@ class _Training:
             state = TrainState.of_saved(found.model, found.optimizer, averages)
             progress, record = found.progress, EpochRecord(found.epoch, found.progress.seconds)
             self.steps.saved = progress.step
+            self._tell_lost_best(progress)
         return copy(state, self.mesh), progress, record
+
+    def _tell_lost_best(self, progress: Progress) -> None:
+        """Says so where the best epoch's checkpoint was damaged and is none any more."""
+        ends = {
+            row["epoch"] * self.steps.steps: row["val_auc"]
+            for row in progress.history
+            if not math.isnan(row["val_auc"])
+        }
+        kept = [ends[step] for step in self.checkpoints.steps() if step in ends]
+        best = max(ends.values(), default=0.0)
+        if ends and max(kept, default=-1.0) < best:
+            left = (
+                f"the best that is kept has {max(kept):.4f}" if kept else "no whole epoch's is kept"
+            )
+            print(f"the checkpoint of the best validation AUC, {best:.4f}, is lost; {left}")
 
     def _row(self, state: TrainState, progress: Progress, record: EpochRecord) -> dict[str, float]:
         """Validates; returns the epoch's row of metrics."""

@@ -25,7 +25,7 @@ class StepMetrics(NamedTuple):
 
     Attributes:
       loss: float32 [], the batch's mean.
-      finite: bool [], whether the loss and all gradients are numbers.
+      finite: bool [], whether loss, gradients, parameters and statistics are all finite.
       logits: float32 [B, outputs].
       labels: int32 [B], of the same rows.
       indices: int32 [B], the images' places in the data set.
@@ -101,7 +101,9 @@ def make_train_step(
             average = average.update(
                 parameters, batch_stats, recipe.average_decay, recipe.accumulate
             )
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradients))
+        finite = jnp.isfinite(loss)
+        for tree in (gradients, parameters, batch_stats):
+            finite &= jnp.isfinite(optax.tree.norm(tree))
         new = TrainState(parameters, batch_stats, optimizer_state, average)
         return new, StepMetrics(loss, finite, logits, batch["label"], batch["index"])
 
