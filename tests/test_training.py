@@ -302,14 +302,6 @@ def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepare
     assert not (tmp_path / "no").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_a_sentence(monkeypatch, capsys, prepared, tmp_path):
-    fields = SMALL | {"train.learning_rate": "1e30"}
-    arguments = command("tests/small_config.py:base", tmp_path, prepared, **fields)
-    error = complain(monkeypatch, capsys, train, arguments)
-    assert "the loss became" in error
-    assert "lower train.learning_rate" in error
-
-
 def test_the_events_are_tensorboards(straight):
     (path,) = straight.glob("events.out.tfevents.*")
     content, events = path.read_bytes(), []
