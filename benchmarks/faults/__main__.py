@@ -39,7 +39,7 @@ class Task(NamedTuple):
 
 
 def plan(share: int, seed: int) -> list[Task]:
-    """Returns what is to be tried, of all counts one in `share`; faults by turns."""
+    """Returns what is to be tried, of all counts one in `share`; commands by turns."""
     stages = {stage.name: stage for stage in STAGES}
 
     def tasks(
@@ -88,8 +88,12 @@ def plan(share: int, seed: int) -> list[Task]:
             for start in range(0, damages, signals.CHAIN)
         ]
     )
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
-    return list(filter(None, turns))
+    # Kills come first, should time be short.
+    return [*_by_turns(kinds[: len(KILLS)]), *_by_turns(kinds[len(KILLS) :])]
+
+
+def _by_turns(kinds: list[list[Task]]) -> list[Task]:
+    return list(filter(None, itertools.chain.from_iterable(itertools.zip_longest(*kinds))))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
