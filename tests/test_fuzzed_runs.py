@@ -1,5 +1,6 @@
 """A run's directory, its evaluation and its images, damaged: refused, never quietly otherwise."""
 
+import errno
 import json
 import random
 import shutil
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mutations import found_or_told, mutate_bytes, mutate_json, mutate_table
 
 from stochconv_jax.data.dataset.metadata import Metadata
-from stochconv_jax.data.dataset.records import open_records
+from stochconv_jax.data.dataset.records import StoredRecords, open_records
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evaluation.kept_evaluation import read_evaluation
 from stochconv_jax.evaluation.run_doubts import doubt_limit
@@ -155,6 +156,17 @@ def test_damaged_records_are_refused_where_they_are_met(name, network, prepared,
             assert directory.name in told or found == expected
 
     refuses()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_machine_that_lacks_files_or_memory_is_not_told_as_damage(error, tmp_path):
+    class Records(list):
+        def __getitem__(self, index):
+            raise error
+
+    with pytest.raises(type(error)) as told:
+        StoredRecords(Records([1]), tmp_path)[0]
+    assert told.value is error
 
 
 def read_all(directory):

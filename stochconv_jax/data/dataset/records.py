@@ -1,6 +1,7 @@
 """The ArrayRecord files of prepared images, at random access."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -20,6 +21,9 @@ _CLASSES = {"id": tfds.features.Text, "image": tfds.features.Image}
 # How the files of a split are called.
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
+# Errors of the operating system that a file which is missing or names odd ones leads to.
+_OF_RECORDS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+
 
 def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Framing]:
     """Opens what an `ImageBuilder` wrote: records at random access, and how they were framed.
@@ -27,6 +31,7 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
     Raises:
       InputError: they are damaged, do not say how, since an older version wrote them, or no
         `ImageBuilder` wrote them.
+      OSError: a file cannot be opened or read, which may pass.
     """
     if not _is_image_builders(directory):
         raise InputError(
@@ -40,6 +45,7 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
             records = builder.as_data_source("images", decoders=decoders)
             metadata = builder.info.metadata or {}
     except Exception as error:  # TFDS and what it is made of raise errors of any kind
+        _raise_if_machines(error)
         raise _damaged(directory, error) from error
     if FRAMING not in metadata:
         raise InputError(
@@ -50,6 +56,13 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
     except InputError as error:
         raise _damaged(directory, error) from error
     return StoredRecords(records, directory), framing
+
+
+def _raise_if_machines(error: Exception) -> None:
+    """Raises an error that tells of the machine (open files, disk, memory), not of the records."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or (number and number not in _OF_RECORDS):
+        raise error
 
 
 def _damaged(directory: pathlib.Path, error: Exception) -> InputError:
@@ -76,6 +89,7 @@ class StoredRecords(Sequence):
         try:
             return self.records[index]
         except Exception as error:  # ArrayRecord's and TFDS's own, of any kind
+            _raise_if_machines(error)
             raise _damaged(self.directory, error) from error
 
 
@@ -102,7 +116,8 @@ def _is_image_builders(directory: pathlib.Path) -> bool:
                 for split in told["splits"]
             )
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _raise_if_machines(error)
         return False
 
 
