@@ -1,15 +1,18 @@
 """A run's directory, its evaluation and its images, damaged: refused, never quietly otherwise."""
 
 import errno
+import io
 import json
 import random
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import found_or_told, mutate_bytes, mutate_json, mutate_table
+from numpy.lib import format as npy
 
 from stochconv_jax.atomic_write import read_table
 from stochconv_jax.data.dataset.metadata import Metadata
@@ -121,6 +124,17 @@ def test_a_damaged_file_of_a_run_is_refused_in_a_sentence(name, network):
         refuses()
     finally:
         path.write_bytes(content)
+
+
+def test_logits_that_are_said_to_be_larger_than_their_file_are_refused(network, tmp_path):
+    shutil.copytree(network.run.directory / "eval", tmp_path / "eval")
+    header = io.BytesIO()
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**6, 1)}
+    npy.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "eval" / "logits.npz", "w") as archive:
+        archive.writestr("logits.npy", header.getvalue())
+    with pytest.raises(InputError, match=r"logits\.npz is damaged .*larger than the file"):
+        read_evaluation(tmp_path / "eval")
 
 
 def test_an_empty_table_and_an_empty_field_are_told_as_such(network, tmp_path):
