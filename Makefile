@@ -26,7 +26,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	touch $@
 
 # PyTorch's build for the CPU and its build for CUDA are one version with two hashes, and a machine
-# may have either at hand: it alone is pinned without a hash.
+# may have either at hand: it is pinned without a hash, and what it asks for depends on the build.
 $(VENV)/installed-torch: $(VENV)/installed requirements-torch.txt requirements-alone.lock
 	$(RUN) -m pip install --quiet -r requirements-torch.txt
 	$(LOCKED) -r requirements-alone.lock

@@ -63,9 +63,12 @@ def read_table(path: pathlib.Path, columns: Sequence[str] = ()) -> list[dict[str
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file, strict=True)
+            lines = list(csv.reader(file, strict=True))
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); make it anew") from error
+    if not lines:
+        raise InputError(f"{path} is damaged (it is empty); make it anew")
+    header, *rows = lines
     for column in columns:
         if header.count(column) != 1:
             raise InputError(f"{path} is damaged (no one column {column!r}); make it anew")

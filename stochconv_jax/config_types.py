@@ -1,6 +1,7 @@
 """Whether a config has every field of configs/base.py, each of its type."""
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,15 @@ from stochconv_jax.errors import InputError
 
 # What NumPy and scikit-learn take for a seed; of all else there is less.
 _LARGEST = 2**32 - 1
+_MISSING = object()
 _WORDS = {
     bool: "True or False",
     int: f"a whole number of at most {_LARGEST}",
     float: "a finite number",
     str: "a text",
-    tuple: "finite numbers or texts in brackets, such as (1, 2)",
+    tuple: (
+        f"finite numbers, whole ones of at most {_LARGEST}, or texts in brackets, such as (1, 2)"
+    ),
     ConfigDict: "a section with fields of its own",
 }
 
@@ -30,7 +34,7 @@ def check_types(config: ConfigDict) -> None:
       InputError: a field is missing, or is of another type than its default or not finite.
     """
     for field, value, default in _pairs(config, base.get_config()):
-        if value is None:
+        if value is _MISSING:
             raise InputError(f"the config has no {field}; begin it with base.get_config()")
         if not _is_like(value, default):
             found = "a section" if isinstance(value, ConfigDict) else repr(value)
@@ -40,9 +44,9 @@ def check_types(config: ConfigDict) -> None:
 def _pairs(
     config: ConfigDict, defaults: ConfigDict, section: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yields each field's whole name, its value, None where there is none, and its default."""
+    """Yields each field's whole name, its value, _MISSING where there is none, and its default."""
     for name, default in defaults.items():
-        value = config.get(name)
+        value = config.get(name, _MISSING)
         yield section + name, value, default
         if isinstance(default, ConfigDict):
             yield from _pairs(value, default, f"{section}{name}.")
@@ -57,7 +61,8 @@ def _is_like(value: Any, default: Any) -> bool:
         return False
     if isinstance(default, int):
         return isinstance(value, int) and abs(value) <= _LARGEST
-    return isinstance(value, int | float) and math.isfinite(value)
+    # A whole number may be too large for a float, of which math.isfinite would ask.
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _is_plain(value: Any) -> bool:
@@ -66,4 +71,6 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value))
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= _LARGEST
+    return isinstance(value, str)

@@ -46,7 +46,7 @@ def table_file(names: Sequence[str], rng: random.Random) -> bytes:
 
 
 def _spoil(header: list[str], rows: list[list[str]], rng: random.Random) -> None:
-    row = rng.choice(rows)
+    row = rng.choice([each for each in rows if each])
     accident = rng.randrange(9)
     if accident == 0:
         row[0] = rng.choice(ODD_NAMES)

@@ -15,6 +15,7 @@ from support import SMALL
 
 from stochconv_jax.command_line import read_command
 from stochconv_jax.configs import base
+from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run
@@ -61,9 +62,9 @@ def wrong_values(field):
         negative = st.floats(max_value=0.0, exclude_max=True)
         # ConfigDict itself makes 1.0 of True.
         others = ANYTHING.filter(lambda value: not isinstance(value, int | float))
-        return negative | st.sampled_from(NOT_FINITE) | others
+        return negative | st.sampled_from([*NOT_FINITE, 10**400]) | others
     if isinstance(default, tuple):
-        odd = [*NOT_FINITE, True, None, -1, -0.5, "nonsense", (), ("a", 1)]
+        odd = [*NOT_FINITE, 10**400, True, None, -1, -0.5, "nonsense", (), ("a", 1)]
         members = st.sampled_from(odd)
         wrong = st.lists(members, min_size=1, max_size=9).map(tuple)
         if field in NAMES:
@@ -79,13 +80,22 @@ def wrong_values(field):
 WORDS = {
     bool: ("2", "1.5", "maybe", "", "None", "()"),
     int: ("-1", "1.5", "nan", "many", "", "None", "True", "()", "(1,)", str(2**32), "9" * 400),
-    float: ("-0.5", "nan", "-inf", "inf", "1e999", "many", "", "None", "()", "(1.0,)"),
-    tuple: ("(1e999,)", "(True, True)", "(-1, -1)", "((), ())", "1.5, maybe", "(0.5, None)"),
+    float: ("-0.5", "nan", "-inf", "inf", "1e999", "9" * 400, "many", "", "None", "()", "(1.0,)"),
+    tuple: (
+        "(1e999,)",
+        f"({10**400},)",
+        "(True, True)",
+        "(-1, -1)",
+        "((), ())",
+        "1.5, maybe",
+        "(0.5, None)",
+    ),
     str: ("nonsense", "-1", "(1, 2)", "Even", " "),
 }
 
 
-DATA = {"classes": ["a", "b"], "framing": {}, "fingerprint": ""}
+FRAMING = Framing((16, 16), (1, 1)).to_json()
+DATA = {"classes": ["a", "b"], "framing": FRAMING, "fingerprint": ""}
 COMMAND = ("program", "--config=quickstart", "--workdir=run")
 
 

@@ -53,6 +53,8 @@ def test_no_row_of_a_table_is_lost(tmp_path, seed):
             'image,target,note\na.png,x,"\nb.png,y,z\nc.png,x,"\n',
             "line 4: .*'note'.* look like rows",
         ),
+        ('image,target,note\na.png,"x,\nb.png,y",z\n', "line 3: .*'target'.* look like rows"),
+        ('image,target,note\na.png,"x,\nb.png,y,z"\n', "line 3: .*'target'.* look like rows"),
         ("image,target\na.png,x,y\n", "line 2 has more cells than the header"),
         ("image,target,target\na.png,x,y\n", "two columns 'target'"),
         ("image,target\na.png,x\0\n", "zero bytes"),
@@ -63,6 +65,18 @@ def test_a_table_of_which_a_row_would_be_lost_or_misread_is_refused(text, senten
     folder = FolderTable(str(tmp_path), "labels.csv", "image", "target")
     with pytest.raises(InputError, match=sentence):
         read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["Itching, redness, warmth\nsince May", "Seen twice\nred, warm, itching, sore\n", ",\n,"],
+)
+def test_a_note_of_several_lines_with_commas_is_no_row(note, tmp_path):
+    table = [["image", "note", "target", "patient"], ["a.png", note, "x", "1"]]
+    write_rows(tmp_path / "labels.csv", table)
+    folder = FolderTable(str(tmp_path), "labels.csv", "image", "target")
+    (photograph,) = read_folder(folder)
+    assert photograph.target == "x"
 
 
 def test_what_looks_the_same_is_one_class_one_group_and_one_file(tmp_path):

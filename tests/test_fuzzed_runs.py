@@ -1,17 +1,23 @@
 """A run's directory, its evaluation and its images, damaged: refused, never quietly otherwise."""
 
+import errno
+import io
 import json
 import random
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import found_or_told, mutate_bytes, mutate_json, mutate_table
+from numpy.lib import format as npy
 
+from stochconv_jax.atomic_write import read_table
 from stochconv_jax.data.dataset.metadata import Metadata
-from stochconv_jax.data.dataset.records import open_records
+from stochconv_jax.data.dataset.records import StoredRecords, open_records
+from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.evaluation.kept_evaluation import read_evaluation
 from stochconv_jax.evaluation.run_doubts import doubt_limit
@@ -21,7 +27,7 @@ from stochconv_jax.evidence.runs import read_runs
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.provenance import read_starts
 from stochconv_jax.runs.run import Run
-from stochconv_jax.saved_config import read_json
+from stochconv_jax.saved_config import read_config, read_json
 from stochconv_jax.training.history import read_history
 
 SEEDS = st.integers(0, 2**32)
@@ -120,6 +126,30 @@ def test_a_damaged_file_of_a_run_is_refused_in_a_sentence(name, network):
         path.write_bytes(content)
 
 
+def test_logits_that_are_said_to_be_larger_than_their_file_are_refused(network, tmp_path):
+    shutil.copytree(network.run.directory / "eval", tmp_path / "eval")
+    header = io.BytesIO()
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**6, 1)}
+    npy.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "eval" / "logits.npz", "w") as archive:
+        archive.writestr("logits.npy", header.getvalue())
+    with pytest.raises(InputError, match=r"logits\.npz is damaged .*larger than the file"):
+        read_evaluation(tmp_path / "eval")
+
+
+def test_an_empty_table_and_an_empty_field_are_told_as_such(network, tmp_path):
+    (tmp_path / "images.csv").touch()
+    with pytest.raises(InputError, match=r"images\.csv is damaged \(it is empty\)"):
+        read_table(tmp_path / "images.csv")
+    content = read_json(network.run.directory / "config.json")
+    content["train"]["epochs"] = None
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(
+        InputError, match=r"config\.json is damaged \(train\.epochs is None; it must"
+    ):
+        read_config(tmp_path)
+
+
 FITTED = Metadata({"age": (50.0, 12.5)}, {"sex": ("female", "male"), "site": ("arm",)})
 
 
@@ -155,6 +185,23 @@ def test_damaged_records_are_refused_where_they_are_met(name, network, prepared,
             assert directory.name in told or found == expected
 
     refuses()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        RuntimeError("open() failed: Too many open files; opening images"),  # as ArrayRecord has it
+        MemoryError(),
+    ],
+)
+def test_a_machine_that_lacks_files_or_memory_is_not_told_as_damage(error, tmp_path):
+    class Records(list):
+        def __getitem__(self, index):
+            raise error
+
+    with pytest.raises((OSError, MemoryError)):
+        StoredRecords(Records([1]), tmp_path)[0]
 
 
 def read_all(directory):

@@ -99,6 +99,24 @@ def test_arrays_that_are_no_finite_numbers_are_refused(array, tmp_path):
         read_weight_file(write(path, {"conv.kernel": array}))
 
 
+def test_arrays_that_are_said_to_be_larger_than_the_file_are_refused(tmp_path):
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        shape, chunks = (10**6, 10**6), (1000, 1000)
+        file.create_dataset("conv/kernel", shape, "f4", chunks=chunks, compression="gzip")
+    torch.save({"conv.weight": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "large.pth")
+    for name in ("large.h5", "large.pth"):
+        with pytest.raises(InputError, match=r"large\.\w+ is damaged.*larger than the file"):
+            read_weight_file(tmp_path / name)
+
+
+def test_a_compressed_file_of_keras_is_read(tmp_path):
+    with h5py.File(tmp_path / "keras.h5", "w") as file:
+        file.create_dataset("conv/kernel", data=np.zeros((1000, 100)), compression="gzip")
+    path = tmp_path / "keras.h5"
+    assert path.stat().st_size < 100_000
+    assert read_weight_file(path).arrays["conv/kernel"].shape == (1000, 100)
+
+
 TIMM = (
     b'{"architecture": "tf_efficientnet_b0", "pretrained_cfg": '
     b'{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}'
@@ -106,7 +124,8 @@ TIMM = (
 
 
 @given(st.integers(0, 2**32))
-@example(2_147_483_647)  # a mean of lists of two lengths
+@example(96)  # a mean of a number that no float holds
+@example(97)  # a mean of lists of two lengths
 def test_what_a_repository_of_timms_says_beside_the_weights_is_refused_or_read(tmp_path, seed):
     path = tmp_path / "model.safetensors"
     save_file(ARRAYS, path)

@@ -86,10 +86,11 @@ def test_a_fold_is_a_run_of_its_own(arguments):
     assert [run.config.data.fold for run in runs] == [0, 1]
 
 
-def test_programs_compiled_for_one_machine_are_kept_apart_from_anothers(
+def test_compiled_programs_are_kept_with_the_user_apart_for_each_machine(
     arguments, monkeypatch, tmp_path
 ):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before = jax.config.jax_compilation_cache_dir
     config, workdir = read_flags(["program", *arguments, "--config.base.train.batch_size=7"])
     try:
@@ -98,8 +99,20 @@ def test_programs_compiled_for_one_machine_are_kept_apart_from_anothers(
         directory = pathlib.Path(jax.config.jax_compilation_cache_dir)
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
-    assert directory.parent == tmp_path / "runs" / ".compiled"
+    assert directory.parent == tmp_path / "cache" / "stochconv_jax" / "compiled"
     assert re.fullmatch("[0-9a-f]{12}", directory.name)
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_compiled_is_kept_where_no_directory_can_be_made(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    (tmp_path / "file").touch()
+    before = jax.config.jax_compilation_cache_dir
+    for cache in (str(tmp_path / "file"), "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+        monkeypatch.setenv("HOME", str(tmp_path / "file"))
+        compilation_cache.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == before
 
 
 def test_processors_with_other_instructions_are_other_machines(monkeypatch, tmp_path):

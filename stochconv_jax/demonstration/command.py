@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _check(options)
         examples = _examples(options.examples) if options.examples else []
         store = FeedbackStore(options.flags, create=True)
-        keep_compiled(pathlib.Path(options.runs[0]) / ".compiled")  # a second start takes seconds
+        keep_compiled()  # a second start takes seconds
         networks = load_networks(options.runs, options.defer, options.methods)
         limits = UploadLimits(options.megabytes, options.megapixels)
         # Whoever stops a service sends SIGTERM, which otherwise would leave uploads on the disk.

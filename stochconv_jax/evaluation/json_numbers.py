@@ -1,12 +1,13 @@
 """Numbers in JSON, which cannot hold all of them."""
 
 import math
+import sys
 from typing import Any
 
 
 def is_number(value: Any) -> bool:
-    """Returns whether a value of JSON is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)
+    """Returns whether a value of JSON is a finite number, as a float as well."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def without_nan(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 import pathlib
 import zipfile
 import zlib
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
+from stochconv_jax.claimed_size import can_hold
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.dataset.prepared import KNOWN
 from stochconv_jax.errors import InputError
@@ -138,10 +141,19 @@ def _read_draws(path: pathlib.Path, images: int, classes: int) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"{path} is missing; run eval.py again")
     try:
+        _check_claim(path)
         with path.open("rb") as opened, np.load(opened) as file:
             logits = file["logits"]
-    # Objects, which would be unpickled, are a ValueError.
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # Objects, which would be unpickled, are a ValueError; what is encrypted is a RuntimeError.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path} is damaged ({error}); run eval.py again") from error
     outputs = 1 if classes == 2 else classes
     if logits.ndim != 3 or (logits.shape[0], logits.shape[2]) != (images, outputs):
@@ -149,3 +161,12 @@ def _read_draws(path: pathlib.Path, images: int, classes: int) -> np.ndarray:
     if not np.isfinite(logits).all():
         raise InputError(f"{path} holds logits that are NaN or infinite; run eval.py again")
     return class_probabilities(logits)
+
+
+def _check_claim(path: pathlib.Path) -> None:
+    """Refuses an array of more bytes than can be in the file, before memory is asked for."""
+    with zipfile.ZipFile(path) as archive, archive.open("logits.npy") as member:
+        npy.read_magic(member)
+        shape, _, kind = npy.read_array_header_1_0(member)
+    if not can_hold(path, math.prod(shape) * kind.itemsize, deflated=True):
+        raise ValueError("its array is said to be larger than the file")

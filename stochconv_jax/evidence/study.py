@@ -1,7 +1,6 @@
 """A study: several models, trained and evaluated with several seeds, on several folds."""
 
 import json
-import os
 import pathlib
 import time
 from typing import NamedTuple
@@ -50,9 +49,7 @@ def study(config: ConfigDict, workdir: str) -> None:
     directory = pathlib.Path(workdir)
     runs = make_runs(config)
     directory.mkdir(parents=True, exist_ok=True)
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        # The runs of a model differ in their seed alone and need compiling once.
-        keep_compiled(directory / ".compiled")
+    keep_compiled()  # the runs of a model differ in their seed alone and need compiling once
     data = config.base.data
     print(f"{len(runs)} runs on data.name={data.name} {data.directory}".rstrip(), flush=True)
     failed, elsewhere, start = [], 0, time.perf_counter()

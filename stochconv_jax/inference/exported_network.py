@@ -62,7 +62,7 @@ def read_exported(directory: pathlib.Path) -> ExportedNetwork:
         threshold, note = float(content["decision"]["threshold"]), content["decision"]["note"]
         if not math.isfinite(threshold):
             raise ValueError("the threshold is no number")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{directory / CONFIG} is damaged ({error!r}); export again") from error
     file = read_safetensors_file(path)
     shapes = nnx.state(run.abstract_model(), nnx.Param, nnx.BatchStat)

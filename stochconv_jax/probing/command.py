@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if output.exists() and not output.is_dir():
             raise InputError(f"--output {output} is a file; name a directory")
         source = _source(options)
-        keep_compiled(output / ".compiled")
+        keep_compiled()
         network = load_pretrained(options.weights)
         _tell_of_groups(options)
         with reserved(output):

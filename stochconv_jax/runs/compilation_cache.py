@@ -1,6 +1,10 @@
-"""Where compiled programs are kept between processes, apart for each kind of machine."""
+"""Where compiled programs are kept between processes, apart for each kind of machine.
+
+They are executed as they lie there, so that no directory that may be a stranger's holds them.
+"""
 
 import hashlib
+import os
 import pathlib
 
 import jax
@@ -9,13 +13,26 @@ import jaxlib
 PROCESSOR = pathlib.Path("/proc/cpuinfo")
 
 
-def keep_compiled(directory: pathlib.Path) -> None:
-    """Lets JAX keep compiled programs in `directory`, and find there what like machines compiled.
+def keep_compiled() -> None:
+    """Lets JAX keep compiled programs in the user's cache, and find there what it kept.
 
-    A program compiled for one processor may not run on another that lacks an instruction, and
-    machines may share the directory.
+    They lie in $XDG_CACHE_HOME/stochconv_jax/compiled, $XDG_CACHE_HOME being ~/.cache where it is
+    not set, or where JAX_COMPILATION_CACHE_DIR says; nowhere if no such directory can be made. A
+    program compiled for one processor may not run on another that lacks an instruction, and
+    machines may share a home.
     """
-    place = (directory / machine()).absolute()
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # To be ignored if it is relative (XDG Base Directory Specification).
+    cache = cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")
+    place = pathlib.Path(cache, "stochconv_jax", "compiled", machine())
+    if not place.is_absolute():  # a user without a home
+        return
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return
     jax.config.update("jax_compilation_cache_dir", str(place))
 
 

@@ -141,7 +141,7 @@ class Metadata:
                     raise ValueError("a mean or a deviation is none")
             if fields.get("inputs", list(found.names)) != list(found.names):
                 raise ValueError("the inputs are others than its columns make")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{path} is damaged ({error!r}); train the run anew") from error
         return found
 

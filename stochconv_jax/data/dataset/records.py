@@ -1,9 +1,11 @@
 """The ArrayRecord files of prepared images, at random access."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +21,15 @@ FRAMING = "framing"
 _CLASSES = {"id": tfds.features.Text, "image": tfds.features.Image}
 # How the files of a split are called.
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+# Errors of the operating system that tell of the machine, not of the records.
+_OF_MACHINE = (
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EACCES,
+)
 
 
 def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Framing]:
@@ -27,6 +38,7 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
     Raises:
       InputError: they are damaged, do not say how, since an older version wrote them, or no
         `ImageBuilder` wrote them.
+      OSError: a file cannot be opened or read, which may pass.
     """
     if not _is_image_builders(directory):
         raise InputError(
@@ -40,6 +52,7 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
             records = builder.as_data_source("images", decoders=decoders)
             metadata = builder.info.metadata or {}
     except Exception as error:  # TFDS and what it is made of raise errors of any kind
+        _raise_if_machines(directory, error)
         raise _damaged(directory, error) from error
     if FRAMING not in metadata:
         raise InputError(
@@ -50,6 +63,17 @@ def open_records(directory: pathlib.Path) -> tuple[Sequence[dict[str, Any]], Fra
     except InputError as error:
         raise _damaged(directory, error) from error
     return StoredRecords(records, directory), framing
+
+
+def _raise_if_machines(directory: pathlib.Path, error: Exception) -> None:
+    """Raises an error that tells of the machine (open files, disk, memory), not of the records."""
+    if isinstance(error, MemoryError):
+        raise error
+    for number in _OF_MACHINE:
+        if isinstance(error, OSError) and error.errno == number:
+            raise error
+        if os.strerror(number) in str(error):  # ArrayRecord tells it in its text alone
+            raise OSError(number, os.strerror(number), str(directory)) from error
 
 
 def _damaged(directory: pathlib.Path, error: Exception) -> InputError:
@@ -76,6 +100,7 @@ class StoredRecords(Sequence):
         try:
             return self.records[index]
         except Exception as error:  # ArrayRecord's and TFDS's own, of any kind
+            _raise_if_machines(self.directory, error)
             raise _damaged(self.directory, error) from error
 
 
@@ -102,7 +127,8 @@ def _is_image_builders(directory: pathlib.Path) -> bool:
                 for split in told["splits"]
             )
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _raise_if_machines(directory, error)
         return False
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             # Not strict, a quote that is left open would swallow all that follows.
-            reader = csv.DictReader(file, restval="", strict=True)
+            reader = csv.DictReader(file, restval=None, strict=True)
             if not reader.fieldnames:
                 raise InputError(f"{path} is empty; write a header and a row for each image")
             _check_header(path, reader.fieldnames)
@@ -32,9 +33,10 @@ def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
                         "values that hold a comma"
                     )
                 _check_lines(path, row, reader.line_num)
-                if any("\0" in value for value in row.values()):
+                values = {name: value or "" for name, value in row.items()}
+                if any("\0" in value for value in values.values()):
                     raise csv.Error(f"line {reader.line_num} has zero bytes")
-                rows.append({name: normal_form(value.strip()) for name, value in row.items()})
+                rows.append({name: normal_form(value.strip()) for name, value in values.items()})
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there; bring the table") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -55,11 +57,23 @@ def _check_header(path: pathlib.Path, names: Sequence[str]) -> None:
             raise InputError(f"{path} has two columns {name!r}; rename or take out one of them")
 
 
-def _check_lines(path: pathlib.Path, row: dict[str, str], last: int) -> None:
-    """Refuses a value with lines that look like rows: a quote before them was left open."""
-    for name, value in row.items():
-        lines = value.splitlines()
-        if len(lines) > 1 and any(line.count(",") >= len(row) - 1 for line in lines):
+def _check_lines(path: pathlib.Path, row: dict[str, str | None], last: int) -> None:
+    """Refuses a value of several lines that may be rows: a quote before them was left open.
+
+    Such a value begins with what was left of its row and ends with as many cells as stand before
+    it, so that the number of commas tells it from most notes of several lines.
+
+    Args:
+      path: of the table.
+      row: values, None where the row had no more cells.
+      last: line of the file.
+    """
+    missing = list(row.values()).count(None)
+    for place, (name, value) in enumerate(row.items()):
+        first, *others = (line.count(",") for line in re.split("\r\n|\r|\n", value or ""))
+        if not others or others[-1] != place + missing:
+            continue
+        if first == len(row) - 1 - place or max(others[:-1], default=0) >= len(row) - 1:
             raise InputError(
                 f"{path}, line {last}: the value of {name!r} that ends there goes over several "
                 "lines that look like rows; close its quotes where it should end"

@@ -1,11 +1,13 @@
 """Keras's files of weights: the older `.h5` and Keras 3's `.weights.h5`."""
 
+import math
 import pathlib
 from typing import Any
 
 import h5py
 import numpy as np
 
+from stochconv_jax.claimed_size import can_hold
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.weights.weight_file import WeightFile, as_float32, damaged, file_sha256
 
@@ -66,4 +68,8 @@ def _read(file: h5py.File, array: h5py.Dataset) -> np.ndarray:
         raise InputError(
             f"{file.filename} leads to another file for its arrays; give one file that holds them"
         )
+    claimed = math.prod(array.shape or ()) * array.dtype.itemsize
+    deflated = array.compression is not None
+    if not can_hold(pathlib.Path(file.filename), claimed, deflated=deflated):
+        raise ValueError(f"{array.name} is said to be larger than the file")
     return array[()]

@@ -75,7 +75,7 @@ def _channels(path: pathlib.Path, said: Mapping[str, str], name: str) -> tuple[f
     """Returns what our own files say of the pixels' red, green and blue; () where nothing."""
     try:
         channels = tuple(map(float, json.loads(said.get(name, "[]"))))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise damaged(path, error) from error
     return channels
 
@@ -101,7 +101,7 @@ def _said_by_timm(path: pathlib.Path) -> dict[str, str]:
             said["pixels"] = _pixels(config, trained["mean"], trained["std"])
         except InputError:
             raise
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise damaged(config, error) from error
     return said
 

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from stochconv_jax.claimed_size import can_hold
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.weights.weight_file import WeightFile, as_float32, damaged, file_sha256
 
@@ -44,7 +45,14 @@ def read_torch_file(path: pathlib.Path) -> WeightFile:
     tensors = _tensors(content, torch.Tensor)
     if not tensors:
         raise InputError(f"{path} holds no tensors by name; give a file of a network's weights")
-    arrays = {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        # One number may be told to stand for any many, by a stride of 0.
+        if not can_hold(path, tensor.numel() * tensor.element_size(), deflated=True):
+            raise damaged(path, f"{name} is said to be larger than the file")
+    try:
+        arrays = {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+    except (TypeError, RuntimeError) as error:  # sparse ones, and ones that are described alone
+        raise damaged(path, error) from error
     return WeightFile(path, "PyTorch", "torch", as_float32(path, arrays), file_sha256(path))
 
 
