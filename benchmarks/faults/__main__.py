@@ -104,12 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--minutes", type=float, default=27.0, help="after which nothing more is begun"
     )
+    parser.add_argument("--without", nargs="*", default=[], help='faults left out, as "SIGKILL"')
     parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stochconv_faults_") as directory:
         bench = Bench(pathlib.Path(directory))
-        tasks = plan(QUICK if options.quick else 1, options.seed)
+        tasks = [
+            task
+            for task in plan(QUICK if options.quick else 1, options.seed)
+            if task.fault not in options.without
+        ]
         trials = _work(bench, tasks, begun + 60 * options.minutes)
     minutes = (time.monotonic() - begun) / 60
     setting = f"seed {options.seed}, {len(trials)} faults in {minutes:.0f} minutes"
