@@ -75,25 +75,27 @@ def mistakes_in_a_sentence(after_interrupt: str) -> Iterator[None]:
       after_interrupt: what to add to "interrupted" when Ctrl-C ended it (exit code 130), and to
         "terminated" when SIGTERM did (143).
     """
-    try:
-        with raised_on_sigterm(), quiet_threads():
-            yield
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except SaveFailedError as error:
-        # The run is whole up to its last checkpoint.
-        _leave(f"error: {error.filename}: {error.strerror}{after_interrupt}", 2)
-    except OSError as error:
-        if error.filename is None and error.errno not in FULL:
-            raise
-        print(f"error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _leave(f"\ninterrupted{after_interrupt}", 130)
-    except Terminated as stopped:
-        when = f" {stopped}" if stopped.args else ""
-        _leave(f"terminated{when}{after_interrupt}", 128 + signal.SIGTERM)
+    # Threads are quiet until the program is left, since some fail after what they belong to did.
+    with quiet_threads():
+        try:
+            with raised_on_sigterm():
+                yield
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except SaveFailedError as error:
+            # The run is whole up to its last checkpoint.
+            _leave(f"error: {error.filename}: {error.strerror}{after_interrupt}", 2)
+        except OSError as error:
+            if error.filename is None and error.errno not in FULL:
+                raise
+            print(f"error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            _leave(f"\ninterrupted{after_interrupt}", 130)
+        except Terminated as stopped:
+            when = f" {stopped}" if stopped.args else ""
+            _leave(f"terminated{when}{after_interrupt}", 128 + signal.SIGTERM)
 
 
 def _leave(sentence: str, code: int) -> NoReturn:

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import sys
 import threading
 
 import pytest
 
-from stochconv_jax.failing_disk import find_os_error, quiet_threads
+from stochconv_jax.command_line import mistakes_in_a_sentence
+from stochconv_jax.failing_disk import SaveFailedError, find_os_error, quiet_threads
 
 
 def failure(number, suppressed=False):
@@ -49,3 +51,16 @@ def test_threads_tell_of_every_error_but_a_failing_disks(number, told, monkeypat
         thread.start()
         thread.join()
     assert len(seen) == told
+
+
+def test_threads_are_quiet_until_the_program_is_left(monkeypatch, capsys):
+    before, at_the_end = sys.unraisablehook, []
+    monkeypatch.setattr(os, "_exit", lambda code: at_the_end.append((code, sys.unraisablehook)))
+    with mistakes_in_a_sentence("; go on"):
+        raise SaveFailedError(errno.ENOSPC, "No space left on device", "run/checkpoints")
+    ((code, hook),) = at_the_end
+    assert code == 2
+    assert hook is not before
+    assert sys.unraisablehook is before
+    said = capsys.readouterr().err
+    assert said == "error: run/checkpoints: No space left on device; go on\n"

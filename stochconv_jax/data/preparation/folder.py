@@ -94,13 +94,7 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
     photographs = []
     for number, (row, own_split) in enumerate(zip(rows, splits, strict=True), start=2):
         name = row[columns["image"]]
-        if not name:
-            raise InputError(f"{path}, row {number} names no image; name it or take the row out")
-        if len(f"{name}{row[columns['label']]}".splitlines()) > 1:
-            raise InputError(
-                f"{path}, row {number} goes over several lines, from {name.splitlines()[0]!r} on; "
-                "close its quotes"
-            )
+        _check_row(f"{path}, row {number}", name, row[columns["label"]])
         if with_files and _leaves(name):
             raise InputError(
                 f"{path}, row {number} names {name!r}, which is not a path within "
@@ -119,6 +113,15 @@ def read_folder(folder: FolderTable, with_files: bool = True) -> list[Photograph
             )
         )
     return photographs
+
+
+def _check_row(place: str, name: str, label: str) -> None:
+    if not name:
+        raise InputError(f"{place} names no image; name it or take the row out")
+    if len(f"{name}{label}".splitlines()) > 1:
+        raise InputError(
+            f"{place} goes over several lines, from {name.splitlines()[0]!r} on; close its quotes"
+        )
 
 
 def value_of(row: Mapping[str, str], column: str) -> str | None:
