@@ -1,4 +1,5 @@
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from stochconv_jax.ops import (
     window_size,
 )
 from stochconv_jax.ops.method import portable_forms
+from stochconv_jax.ops.native import is_built, xla_alone
 
 
 def naive_stochastic_conv(images, kernel, corners, output_size, strides):
@@ -88,12 +90,16 @@ def of_readable_form(name):
     return gradients_and_value(readable_stochastic_conv, name)
 
 
-# On the CPU "auto" is "loop".
+BUILT = pytest.mark.skipif(not is_built(), reason="there was no C++ compiler at installation")
+
+
+# "auto" is "native" on the CPU where that was built, else "loop".
 @pytest.mark.parametrize(
     ("name", "method"),
     [
-        *((name, "auto") for name in CASES),
-        ("paper", "loop"),
+        *(pytest.param(name, "native", marks=BUILT) for name in CASES),
+        *((name, "loop") for name in CASES),
+        ("paper", "auto"),
         ("paper", "batched"),
         ("odd image, one window", "batched"),
         ("stride over kernel", "batched"),
@@ -104,6 +110,74 @@ def test_every_form_and_its_gradients_equal_the_readable_forms(name, method):
     expected = of_readable_form(name)
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+# What XLA was limited to limits this form as well; it is asked for at each call.
+@BUILT
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("isa", ["AVX512", "AVX2", "SSE4_2"])
+def test_the_form_in_cpp_is_the_same_for_every_width_of_vectors(isa, dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    # Maps of 7, 1 and some left-over vectors, an odd number of rows and of kernels.
+    images = rng.integers(0, 256, (2, 31, 290, 2)).astype(dtype)
+    kernel = rng.normal(size=(3, 3, 2, 21)).astype(np.float32)
+    size = window_size((13, 137))
+    corners = sample_windows(jax.random.key(1), 2, 21, (31, 290), size)
+    cotangent = rng.normal(size=(2, 13, 137, 21)).astype(np.float32)
+
+    def both(method):
+        def forward(kernel):
+            return stochastic_conv(images, kernel, corners, (13, 137), method=method)
+
+        out, pull_back = jax.vjp(forward, kernel)
+        return out, pull_back(cotangent)[0]
+
+    wanted = both("loop")
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_cpu_max_isa={isa}")
+    for actual, expected in zip(both("native"), wanted, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-2)
+
+
+@BUILT
+def test_the_form_in_cpp_moves_windows_inside_that_lie_outside():
+    images, kernel, _, output_size, strides = make_case("paper", np.uint8)
+    outside, inside = (
+        jnp.broadcast_to(jnp.array(corner, jnp.int32), (3, 8, 2))
+        for corner in ([-5, 10**6], [0, 40 - window_size(output_size)[1]])
+    )
+    np.testing.assert_array_equal(
+        stochastic_conv(images, kernel, outside, output_size, strides, method="native"),
+        stochastic_conv(images, kernel, inside, output_size, strides, method="native"),
+    )
+
+
+@BUILT
+def test_the_form_in_cpp_adds_up_alike_each_time():
+    rng = np.random.default_rng(0)
+    planes = polyphase(rng.integers(0, 256, (6, 96, 96, 3), dtype=np.uint8), (2, 2))
+    corners = sample_windows(jax.random.key(0), 6, 40, (96, 96), window_size((40, 40)))
+    cotangent = rng.normal(size=(6, 40, 40, 40)).astype(np.float32)
+
+    @jax.jit
+    def gradient(kernel):
+        def forward(kernel):
+            return stochastic_conv_polyphase(planes, kernel, corners, (40, 40), method="native")
+
+        return jax.vjp(forward, kernel)[1](cotangent)[0]
+
+    first, *others = (gradient(jnp.zeros((3, 3, 3, 40))) for _ in range(5))
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+def test_the_form_in_cpp_refuses_planes_that_it_does_not_know(monkeypatch):
+    images, kernel, corners, *geometry = make_case("paper")
+    with pytest.raises(ValueError, match="planes are bfloat16"):
+        stochastic_conv(images.astype(jnp.bfloat16), kernel, corners, *geometry, method="native")
+    module = sys.modules["stochconv_jax.ops.stochastic_conv"]
+    monkeypatch.setattr(module, "is_built", lambda: False)
+    with pytest.raises(ValueError, match="it was not built"):
+        stochastic_conv(images, kernel, corners, *geometry, method="native")
 
 
 def test_kernel_gradient_on_integer_planes_equals_that_on_float_planes():
@@ -152,15 +226,16 @@ def test_neighbouring_kernels_share_a_window():
 
 
 @pytest.mark.parametrize(("platform", "loops"), [("cpu", True), ("cuda", False), ("tpu", False)])
-def test_images_are_looped_over_where_it_is_lowered_for_the_cpu(platform, loops):
+def test_images_are_looped_over_where_it_is_exported_for_the_cpu(platform, loops):
     images, kernel, corners, *geometry = make_case("paper", np.uint8)
 
     def squares(kernel):
         return (stochastic_conv(images, kernel, corners, *geometry) ** 2).sum()
 
     for function in (squares, jax.grad(squares)):
-        text = jax.export.export(jax.jit(function), platforms=[platform])(kernel).mlir_module()
-        assert ("stablehlo.while" in text) == loops
+        with xla_alone():
+            exported = jax.export.export(jax.jit(function), platforms=[platform])(kernel)
+        assert ("stablehlo.while" in exported.mlir_module()) == loops
 
 
 # "auto" traces both forms and runs the CPU's.

@@ -4,6 +4,7 @@ import jax
 from jax import export
 
 from stochconv_jax.exporting.program import Program
+from stochconv_jax.ops.native import xla_alone
 
 FILE = "model.stablehlo"
 PLATFORMS = ("cpu", "cuda")
@@ -18,4 +19,6 @@ def stablehlo_bytes(program: Program) -> bytes:
     """
     (batch,) = export.symbolic_shape("batch")
     shapes = [jax.ShapeDtypeStruct((batch, *each.shape), each.dtype) for each in program.inputs]
-    return bytes(export.export(jax.jit(program.call), platforms=PLATFORMS)(*shapes).serialize())
+    with xla_alone():
+        exported = export.export(jax.jit(program.call), platforms=PLATFORMS)(*shapes)
+    return bytes(exported.serialize())

@@ -15,6 +15,12 @@ import numpy as np
 from jax import lax
 
 from stochconv_jax.ops.method import Platform, is_portable, platform_of, run_form
+from stochconv_jax.ops.native import (
+    is_built,
+    native_forms,
+    native_kernel_gradient,
+    native_stochastic_conv,
+)
 from stochconv_jax.ops.polyphase import polyphase
 from stochconv_jax.ops.varying import vary_alike
 from stochconv_jax.ops.windows import window_size
@@ -24,6 +30,7 @@ class _Form(NamedTuple):
     output_size: tuple[int, int]
     strides: tuple[int, int]
     platform: Platform
+    native: bool
 
 
 def stochastic_conv(
@@ -86,24 +93,40 @@ def stochastic_conv_polyphase(
       corners: int [B, G, 2] in pixels of the whole image.
       output_size: (oh, ow).
       strides: None, or (vertical, horizontal), which must be those of the planes.
-      method: "loop" takes one image after the other (for the gradients also one kernel after the
-        other), "batched" all at once; "auto" takes "loop" where the program is lowered for the CPU
-        (there XLA would fuse the output's transposition into the gathers of the batched form, which
-        makes it four times slower) and "batched" elsewhere (a loop would starve an accelerator).
-        The numbers are the same to rounding.
+      method: "native" is the form in C++ for the CPU, of planes in uint8 or float32, which the
+        installation builds where it can; "loop" takes one image after the other (for the gradients
+        also one kernel after the other), "batched" all at once. "auto" takes "native" where the
+        program is lowered for the CPU, or "loop" where that was not built (there XLA would fuse the
+        output's transposition into the gathers of the batched form, which makes it four times
+        slower), and "batched" elsewhere (a loop would starve an accelerator). The numbers are the
+        same to rounding. The gradient in the planes has no form in C++.
 
     Returns:
       [B, oh, ow, K] in the kernel's dtype.
 
     Raises:
-      ValueError: the shapes do not fit together, or `method` is unknown.
+      ValueError: the shapes do not fit together, or `method` is unknown or was not built.
     """
     planes, kernel, corners = map(jnp.asarray, (planes, kernel, corners))
     _check_shapes(planes.shape, kernel.shape, corners.shape, strides)
-    platform = platform_of(method, cpu="loop", elsewhere="batched")
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
-    form = _Form(output_size, (planes.shape[1], planes.shape[2]), platform)
+    form = _form(method, output_size, planes)
     return _conv(form, *vary_alike(planes, kernel, corners))
+
+
+def _form(method: str, output_size: tuple[int, int], planes: jax.Array) -> _Form:
+    strides = (planes.shape[1], planes.shape[2])
+    known = planes.dtype in (jnp.uint8, jnp.float32)
+    if method == "native" and not (known and is_built()):
+        raise ValueError(
+            "method is 'native', which takes planes in uint8 or float32 and a C++ compiler when "
+            f"this package is installed; the planes are {planes.dtype} and it was "
+            f"{'' if is_built() else 'not '}built"
+        )
+    if method == "native":
+        return _Form(output_size, strides, "cpu", native=True)
+    platform = platform_of(method, cpu="loop", elsewhere="batched")
+    return _Form(output_size, strides, platform, method == "auto" and known and native_forms())
 
 
 def _from_windows(
@@ -157,13 +180,19 @@ def _check_shapes(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conv(form: _Form, planes: jax.Array, kernel: jax.Array, corners: jax.Array) -> jax.Array:
-    return _run(_output, form, planes, kernel, corners)
+    native = functools.partial(native_stochastic_conv, output_size=form.output_size)
+    return _run(_output, form, planes, kernel, corners, native=native if form.native else None)
 
 
-def _run(function: Callable[..., jax.Array], form: _Form, *operands: jax.Array) -> jax.Array:
-    """Calls function(loop, form, *operands) with the loop over images or without."""
+def _run(
+    function: Callable[..., jax.Array],
+    form: _Form,
+    *operands: jax.Array,
+    native: Callable[..., jax.Array] | None = None,
+) -> jax.Array:
+    """Calls function(loop, form, *operands) with the loop over images or without, or its equal."""
     looped, batched = (functools.partial(function, loop, form) for loop in (True, False))
-    return run_form(form.platform, looped, batched, *operands)
+    return run_form(form.platform, native or looped, batched, *operands)
 
 
 def _output(
@@ -192,13 +221,14 @@ def _conv_backward(
     form: _Form, residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array | np.ndarray, jax.Array, np.ndarray]:
     planes, kernel, corners = residuals
-    cotangent = jnp.moveaxis(cotangent.astype(jnp.float32), -1, 1)
+    operands = (planes, kernel, corners, cotangent.astype(jnp.float32))
     planes_gradient = (
-        _run(_planes_gradient, form, planes, kernel, corners, cotangent)
+        _run(_planes_gradient, form, *operands)
         if jnp.issubdtype(planes.dtype, jnp.floating)
         else np.zeros(planes.shape, jax.dtypes.float0)
     )
-    kernel_gradient = _run(_kernel_gradient, form, planes, kernel, corners, cotangent)
+    native = native_kernel_gradient if form.native else None
+    kernel_gradient = _run(_kernel_gradient, form, *operands, native=native)
     return planes_gradient, kernel_gradient, np.zeros(corners.shape, jax.dtypes.float0)
 
 
@@ -225,6 +255,7 @@ def _kernel_gradient(
 
         return _map(loop, of_kernel, corners, cotangent)
 
+    cotangent = jnp.moveaxis(cotangent, -1, 1)
     gradient = _map(loop, of_image, planes, corners, cotangent).sum(axis=0)
     return gradient.T.reshape(kernel.shape).astype(kernel.dtype)
 
@@ -249,6 +280,7 @@ def _planes_gradient(
         zeros = jnp.zeros_like(cotangent, shape=planes.shape[1:])
         return lax.fori_loop(0, kernel.shape[-1], add_kernel, zeros)
 
+    cotangent = jnp.moveaxis(cotangent, -1, 1)
     return _map(loop, of_image, corners, cotangent).astype(planes.dtype)
 
 

@@ -1,0 +1,90 @@
+"""The operations that are written in C++ for the CPU, where the installation could build them."""
+
+import contextlib
+import contextvars
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+TARGETS = ("stochastic_conv", "stochastic_conv_kernel_gradient")
+
+_xla_alone = contextvars.ContextVar("xla_alone", default=False)
+
+
+@contextlib.contextmanager
+def xla_alone() -> Iterator[None]:
+    """Keeps what is traced within to operations of XLA, for programs that are run elsewhere."""
+    token = _xla_alone.set(True)
+    try:
+        yield
+    finally:
+        _xla_alone.reset(token)
+
+
+def native_forms() -> bool:
+    """Returns whether what is traced now may call the operations in C++."""
+    return not _xla_alone.get() and is_built()
+
+
+@functools.cache
+def is_built() -> bool:
+    """Returns whether this installation has the operations in C++, and makes them known to XLA."""
+    found = importlib.util.find_spec("stochconv_jax.ops._native")
+    if found is None or found.origin is None:
+        return False
+    library = ctypes.CDLL(found.origin)
+    for target in TARGETS:
+        handler = jax.ffi.pycapsule(getattr(library, target))
+        jax.ffi.register_ffi_target(f"stochconv_jax_{target}", handler, platform="cpu")
+    return True
+
+
+def native_stochastic_conv(
+    planes: jax.Array, kernel: jax.Array, corners: jax.Array, output_size: tuple[int, int]
+) -> jax.Array:
+    """Does what `stochastic_conv_polyphase` does, for a window for each kernel.
+
+    Args:
+      planes: [B, sh, sw, C, h, w], uint8 or float32.
+      kernel: [kh, kw, C, K], float.
+      corners: int [B, K, 2]; a window that lies outside is moved inside.
+      output_size: (oh, ow).
+
+    Returns:
+      [B, oh, ow, K] in the kernel's dtype; sums are made in float32.
+    """
+    shape = (planes.shape[0], *output_size, kernel.shape[-1])
+    operands = (planes, kernel.astype(jnp.float32), corners.astype(jnp.int32))
+    return _call("stochastic_conv", shape, *operands).astype(kernel.dtype)
+
+
+def native_kernel_gradient(
+    planes: jax.Array, kernel: jax.Array, corners: jax.Array, cotangent: jax.Array
+) -> jax.Array:
+    """Returns the gradient of `native_stochastic_conv` in the kernel, like the kernel.
+
+    Each image's part is summed by itself and the parts in their order, so that the sum is the same
+    however many threads there are.
+    """
+    operands = (planes, corners.astype(jnp.int32), cotangent.astype(jnp.float32))
+    target = "stochastic_conv_kernel_gradient"
+    return _call(target, kernel.shape, *operands).astype(kernel.dtype)
+
+
+def _call(target: str, shape: tuple[int, ...], *operands: jax.Array) -> jax.Array:
+    """Calls one of `TARGETS`; the operands vary alike over the axes of a mesh (`vary_alike`)."""
+    like = jax.typeof(operands[0])
+    mesh = like.sharding.mesh
+    result = jax.ShapeDtypeStruct(
+        shape,
+        jnp.float32,
+        sharding=None if mesh.empty else NamedSharding(mesh, PartitionSpec()),
+        manual_axis_type=like.manual_axis_type,
+    )
+    call = jax.ffi.ffi_call(f"stochconv_jax_{target}", result, vmap_method="sequential")
+    return call(*operands)
