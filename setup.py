@@ -11,7 +11,7 @@ jaxlib = importlib.util.find_spec("jaxlib")
 extensions = [
     Extension(
         "stochconv_jax.ops._native",
-        [str(SOURCES / "stochastic_conv.cc")],
+        sorted(map(str, SOURCES.glob("*.cc"))),
         depends=sorted(map(str, SOURCES.glob("*.h"))),
         include_dirs=[f"{directory}/include" for directory in jaxlib.submodule_search_locations],
         extra_compile_args=["-std=c++17", "-O3"],

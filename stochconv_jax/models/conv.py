@@ -9,6 +9,7 @@ from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
 from stochconv_jax.ops import Padding, depthwise_conv, grouped_conv
+from stochconv_jax.ops.batch_norm import batch_norm as normalise
 
 # Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
 CONV_INITIALIZER = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -54,7 +55,15 @@ class BatchNorm(nnx.BatchNorm):
         mask: jax.Array | None = None,
     ) -> jax.Array:
         """Normalises [..., features] to the same shape."""
-        return super().__call__(x, use_running_average or self.frozen, mask=mask)
+        if use_running_average or self.frozen or mask is not None:
+            return super().__call__(x, use_running_average or self.frozen, mask=mask)
+        y, mean, var = normalise(
+            x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon, self.axis_name
+        )
+        for statistic, value in ((self.mean, mean), (self.var, var)):
+            kept = self.momentum * statistic[...] + (1 - self.momentum) * value
+            statistic[...] = jax.lax.stop_gradient(kept)
+        return y
 
 
 def batch_norm(

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-TARGETS = ("stochastic_conv", "stochastic_conv_kernel_gradient")
+TARGETS = ("stochastic_conv", "stochastic_conv_kernel_gradient", "channel_sums")
 
 _xla_alone = contextvars.ContextVar("xla_alone", default=False)
 
@@ -74,6 +74,17 @@ def native_kernel_gradient(
     operands = (planes, corners.astype(jnp.int32), cotangent.astype(jnp.float32))
     target = "stochastic_conv_kernel_gradient"
     return _call(target, kernel.shape, *operands).astype(kernel.dtype)
+
+
+def native_channel_sums(
+    x: jax.Array, y: jax.Array, shift: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the sums over rows of x and of x * (y - shift), float32 [C]; x and y are [N, C].
+
+    They are the same however many threads there are.
+    """
+    total, product = _call("channel_sums", (2, x.shape[1]), x, y, shift)
+    return total, product
 
 
 def _call(target: str, shape: tuple[int, ...], *operands: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-// Dividing work over the threads that XLA lends, and how wide this processor's vectors are.
+// Dividing work over the threads that XLA lends.
 
 #ifndef STOCHCONV_JAX_PARALLEL_H_
 #define STOCHCONV_JAX_PARALLEL_H_
@@ -7,8 +7,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <mutex>
 
@@ -46,22 +44,6 @@ void parallel_for(xla::ffi::ThreadPool& pool, int64_t count, const Work& work) {
   shared->take();
   std::unique_lock<std::mutex> lock(shared->mutex);
   shared->all_done.wait(lock, [&] { return shared->done == count; });
-}
-
-// Returns the floats of the widest vectors to use, 16, 8 or 4: those that the processor has, at
-// most those that XLA was told to use (XLA_FLAGS=--xla_cpu_max_isa=AVX2).
-inline int widest_vector() {
-#if defined(__x86_64__)
-  const char* flags = std::getenv("XLA_FLAGS");
-  const char* limit = flags ? std::strstr(flags, "--xla_cpu_max_isa=") : nullptr;
-  limit = limit ? std::strchr(limit, '=') + 1 : "AVX512";
-  const bool wide = std::strncmp(limit, "AVX512", 6) == 0 || std::strncmp(limit, "AMX", 3) == 0;
-  if (wide && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) return 16;
-  if ((wide || std::strncmp(limit, "AVX2", 4) == 0) && __builtin_cpu_supports("avx2") &&
-      __builtin_cpu_supports("fma"))
-    return 8;
-#endif
-  return 4;
 }
 
 #endif  // STOCHCONV_JAX_PARALLEL_H_

@@ -13,30 +13,15 @@
 #include <vector>
 
 #include "parallel.h"
+#include "targets.h"
 #include "xla/ffi/api/ffi.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-// What stands between these is compiled for processors that have the features.
-#define TEXT(words) _Pragma(#words)
-#if defined(__clang__)
-#define BEGIN_TARGET(features) \
-  TEXT(clang attribute push(__attribute__((target(features))), apply_to = function))
-#define END_TARGET TEXT(clang attribute pop)
-#else
-#define BEGIN_TARGET(features) TEXT(GCC push_options) TEXT(GCC target(features))
-#define END_TARGET TEXT(GCC pop_options)
-#endif
-
 namespace ffi = xla::ffi;
-
-#define INLINE inline __attribute__((always_inline))
 
 namespace {
 
 #if defined(__x86_64__)
-BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+BEGIN_TARGET(AVX512_FEATURES)
 namespace lanes_16 {
 constexpr int kLanes = 16;
 INLINE void widen(const uint8_t* pixels, __m512& floats) {
@@ -46,7 +31,7 @@ INLINE void widen(const uint8_t* pixels, __m512& floats) {
 #include "stochastic_conv_loops.h"
 }  // namespace lanes_16
 END_TARGET
-BEGIN_TARGET("avx2,fma")
+BEGIN_TARGET(AVX2_FEATURES)
 namespace lanes_8 {
 constexpr int kLanes = 8;
 INLINE void widen(const uint8_t* pixels, __m256& floats) {

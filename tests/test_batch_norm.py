@@ -1,0 +1,130 @@
+import contextlib
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.sharding import PartitionSpec
+
+from stochconv_jax.models.conv import batch_norm
+from stochconv_jax.ops.batch_norm import batch_norm as normalise
+from stochconv_jax.ops.batch_norm import channel_sums
+from stochconv_jax.ops.native import is_built, xla_alone
+from stochconv_jax.runs.devices import DATA_AXIS, make_mesh
+
+BUILT = pytest.mark.skipif(not is_built(), reason="there was no C++ compiler at installation")
+# Rows are no multiple of those that are added together, and channels fill no whole vectors.
+SHAPES = [(3, 5, 7, 21), (2, 40, 40, 35), (13, 4)]
+
+
+def inputs(shape, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    x, outer = (
+        rng.normal(loc=(3, 0), size=(*shape, 2))
+        .astype(np.float32)
+        .transpose(-1, *range(len(shape)))
+    )
+    scale, bias = rng.normal(loc=1, size=(2, shape[-1])).astype(np.float32)
+    return jnp.asarray(x, dtype), scale, bias, jnp.asarray(outer, dtype)
+
+
+def flax_layer(shape, scale, bias):
+    layer = nnx.BatchNorm(shape[-1], momentum=0.9, epsilon=1e-3, rngs=nnx.Rngs(0))
+    layer.scale[...], layer.bias[...] = scale, bias
+    return layer
+
+
+@pytest.mark.parametrize("native", [pytest.param(True, marks=BUILT), False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_normalisation_and_its_gradients_equal_flaxs(shape, native):
+    x, scale, bias, outer = inputs(shape)
+
+    def flaxs(x, scale, bias):
+        return flax_layer(shape, scale, bias)(x, use_running_average=False)
+
+    def ours(x, scale, bias):
+        return normalise(x, scale, bias, 1e-3)[0]
+
+    expected, pull_back = jax.vjp(flaxs, x, scale, bias)
+    with contextlib.nullcontext() if native else xla_alone():
+        actual, pull_back_ours = jax.vjp(jax.jit(ours), x, scale, bias)
+        gradients = pull_back_ours(outer)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    for one, other in zip(gradients, pull_back(outer), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_running_statistics_move_as_flaxs_do():
+    x, scale, bias, _ = inputs((3, 5, 7, 21))
+    flaxs = flax_layer(x.shape, scale, bias)
+    ours = batch_norm(21, epsilon=1e-3, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    ours.momentum = 0.9
+    for layer in (flaxs, ours):
+        layer(x, use_running_average=False)
+        layer(2 * x, use_running_average=False)
+    np.testing.assert_allclose(ours.mean[...], flaxs.mean[...], rtol=1e-5)
+    np.testing.assert_allclose(ours.var[...], flaxs.var[...], rtol=1e-4)
+
+
+def test_half_precision_is_summed_in_float32():
+    x, scale, bias, _ = inputs((2, 40, 40, 35), jnp.bfloat16)
+    y, mean, variance = normalise(x, scale, bias, 1e-3)
+    exact = np.asarray(x, np.float64).reshape(-1, 35)
+    assert y.dtype == jnp.bfloat16
+    assert mean.dtype == variance.dtype == jnp.float32
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(variance, exact.var(axis=0), rtol=1e-3)
+
+
+def test_a_channel_that_is_constant_has_no_negative_variance():
+    y, _, variance = normalise(jnp.full((64, 3), 1234.567), jnp.ones(3), jnp.zeros(3), 1e-3)
+    assert (variance >= 0).all()
+    assert jnp.isfinite(y).all()
+
+
+def test_statistics_and_gradients_over_four_devices_are_those_of_the_whole_batch():
+    x, scale, bias, outer = inputs((8, 3, 3, 5))
+
+    def on(devices):
+        def local(x, scale, bias, outer):
+            def forward(x, scale, bias):
+                y, *statistics = normalise(x, scale, bias, 1e-3, DATA_AXIS)
+                return y, statistics
+
+            y, pull_back, statistics = jax.vjp(forward, x, scale, bias, has_aux=True)
+            return y, statistics, pull_back(outer)
+
+        whole, divided = PartitionSpec(), PartitionSpec(DATA_AXIS)
+        return jax.shard_map(
+            local,
+            mesh=make_mesh(devices),
+            in_specs=(divided, whole, whole, divided),
+            out_specs=(divided, whole, (divided, whole, whole)),
+        )
+
+    expected, actual = (jax.jit(on(devices))(x, scale, bias, outer) for devices in (1, 4))
+    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@BUILT
+@pytest.mark.parametrize("isa", ["AVX512", "AVX2", "SSE4_2"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums_are_the_same_for_every_width_of_vectors(shape, isa, monkeypatch):
+    x, shift, _, y = inputs(shape)
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_cpu_max_isa={isa}")
+    total, product = channel_sums(x, y, shift)
+    exact, rows = np.asarray(x, np.float64), tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(total, exact.sum(axis=rows), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(product, (exact * (y - shift)).sum(axis=rows), rtol=1e-4, atol=1e-2)
+
+
+@BUILT
+def test_sums_are_the_same_bits_each_time():
+    x, shift, _, y = inputs((8, 64, 64, 40))
+    sums = functools.partial(jax.jit(channel_sums), x, y, shift)
+    first = sums()
+    for _ in range(5):
+        np.testing.assert_array_equal(sums(), first)
