@@ -57,6 +57,7 @@ class BatchNorm(nnx.BatchNorm):
         """Normalises [..., features] to the same shape."""
         if use_running_average or self.frozen or mask is not None:
             return super().__call__(x, use_running_average or self.frozen, mask=mask)
+        assert self.scale is not None and self.bias is not None, "batch_norm makes both"
         y, mean, var = normalise(
             x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon, self.axis_name
         )

@@ -9,7 +9,12 @@ import numpy as np
 from jax import lax
 
 from stochconv_jax.ops.method import Platform, platform_of, run_form
-from stochconv_jax.ops.padding import Padding, Pads, resolve_padding
+from stochconv_jax.ops.native import (
+    native_depthwise_conv,
+    native_depthwise_gradients,
+    native_forms,
+)
+from stochconv_jax.ops.padding import Padding, Pads, output_size, resolve_padding
 from stochconv_jax.ops.varying import vary_alike
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -19,6 +24,7 @@ _ROWS = 4
 
 class _Form(NamedTuple):
     platform: Platform
+    native: bool
     strides: tuple[int, int]
     padding: Pads
 
@@ -42,8 +48,9 @@ def depthwise_conv(
       padding: "SAME" (as TensorFlow pads: the odd pixel at the end), "SYMMETRIC" (as PyTorch's
         networks do), "VALID", or ((top, bottom), (left, right)).
       method: "grouped" is XLA's grouped convolution; "shifted" a sum of shifted copies with
-        gradients of its own, many times faster on the CPU; "auto" takes "shifted" where the
-        program is lowered for the CPU and "grouped" elsewhere.
+        gradients of its own, many times faster on the CPU; "auto" takes "grouped" where the program
+        is not lowered for the CPU, and there "shifted" or, where the installation could build it,
+        a form in C++: for float32, kernels of 3x3 or 5x5 and stride 1 or 2.
 
     Returns:
       [B, oh, ow, C].
@@ -59,7 +66,8 @@ def depthwise_conv(
     platform = platform_of(method, cpu="shifted", elsewhere="grouped")
     pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
     (top, bottom), (left, right) = pads
-    form = _Form(platform, strides, pads)
+    native = method == "auto" and native_forms() and _is_native(x, kernel, strides)
+    form = _Form(platform, native, strides, pads)
     if x.shape[1] + top + bottom < kernel.shape[0] or x.shape[2] + left + right < kernel.shape[1]:
         raise ValueError(f"kernel {kernel.shape[:2]} is larger than the padded image of {x.shape}")
     return _conv(form, *vary_alike(x, kernel))
@@ -67,8 +75,8 @@ def depthwise_conv(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conv(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    shifted, grouped = functools.partial(_shifted, form), functools.partial(_grouped, form)
-    return run_form(form.platform, shifted, grouped, x, kernel)
+    on_cpu = functools.partial(_native if form.native else _shifted, form)
+    return run_form(form.platform, on_cpu, functools.partial(_grouped, form), x, kernel)
 
 
 def _forward(
@@ -80,12 +88,30 @@ def _forward(
 def _backward(
     form: _Form, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    shifted = functools.partial(_shifted_gradients, form)
+    on_cpu = functools.partial(_native_gradients if form.native else _shifted_gradients, form)
     grouped = functools.partial(_grouped_gradients, form)
-    return run_form(form.platform, shifted, grouped, *residuals, cotangent)
+    return run_form(form.platform, on_cpu, grouped, *residuals, cotangent)
 
 
 _conv.defvjp(_forward, _backward)
+
+
+def _is_native(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> bool:
+    """Returns whether there is a form in C++ for a convolution."""
+    shapes = kernel.shape[:2] in ((3, 3), (5, 5)) and strides in ((1, 1), (2, 2))
+    return shapes and x.dtype == jnp.float32
+
+
+def _native(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    size = output_size(x.shape[1:3], kernel.shape[:2], form.strides, form.padding)
+    shape = (x.shape[0], *size, x.shape[3])
+    return native_depthwise_conv(x, kernel, form.strides[0], form.padding, shape)
+
+
+def _native_gradients(
+    form: _Form, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return native_depthwise_gradients(x, kernel, cotangent, form.strides[0], form.padding)
 
 
 def _grouped(form: _Form, x: jax.Array, kernel: jax.Array) -> jax.Array:

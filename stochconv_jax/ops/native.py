@@ -9,9 +9,19 @@ from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-TARGETS = ("stochastic_conv", "stochastic_conv_kernel_gradient", "channel_sums")
+from stochconv_jax.ops.padding import Pads
+
+TARGETS = (
+    "stochastic_conv",
+    "stochastic_conv_kernel_gradient",
+    "channel_sums",
+    "depthwise_conv",
+    "depthwise_conv_input_gradient",
+    "depthwise_conv_kernel_gradient",
+)
 
 _xla_alone = contextvars.ContextVar("xla_alone", default=False)
 
@@ -87,7 +97,44 @@ def native_channel_sums(
     return total, product
 
 
-def _call(target: str, shape: tuple[int, ...], *operands: jax.Array) -> jax.Array:
+def native_depthwise_conv(
+    x: jax.Array, kernel: jax.Array, stride: int, pads: Pads, shape: tuple[int, ...]
+) -> jax.Array:
+    """Convolves every channel with its own kernel of 3x3 or 5x5 taps, with stride 1 or 2.
+
+    Args:
+      x: float32 [B, H, W, C].
+      kernel: float32 [kh, kw, 1, C].
+      stride: along both axes.
+      pads: ((top, bottom), (left, right)).
+      shape: of what is returned, [B, oh, ow, C].
+    """
+    return _call("depthwise_conv", shape, x, kernel, **_place(stride, pads))
+
+
+def native_depthwise_gradients(
+    x: jax.Array, kernel: jax.Array, cotangent: jax.Array, stride: int, pads: Pads
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the gradients of `native_depthwise_conv` in x and in the kernel.
+
+    The latter is the sum of each image's, in their order, so that it is the same however many
+    threads there are.
+    """
+    place = _place(stride, pads)
+    return (
+        _call("depthwise_conv_input_gradient", x.shape, kernel, cotangent, **place),
+        _call("depthwise_conv_kernel_gradient", kernel.shape, x, cotangent, **place),
+    )
+
+
+def _place(stride: int, pads: Pads) -> dict[str, np.int64]:
+    (top, _), (left, _) = pads
+    return {"stride": np.int64(stride), "top": np.int64(top), "left": np.int64(left)}
+
+
+def _call(
+    target: str, shape: tuple[int, ...], *operands: jax.Array, **attributes: np.int64
+) -> jax.Array:
     """Calls one of `TARGETS`; the operands vary alike over the axes of a mesh (`vary_alike`)."""
     like = jax.typeof(operands[0])
     mesh = like.sharding.mesh
@@ -98,4 +145,4 @@ def _call(target: str, shape: tuple[int, ...], *operands: jax.Array) -> jax.Arra
         manual_axis_type=like.manual_axis_type,
     )
     call = jax.ffi.ffi_call(f"stochconv_jax_{target}", result, vmap_method="sequential")
-    return call(*operands)
+    return call(*operands, **attributes)
