@@ -62,6 +62,17 @@ def device_name() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+def instruction_set() -> str:
+    """Returns the widest vectors that XLA was told of or the processor has, such as "AVX512"."""
+    limit = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
+    if limit:
+        return f"at most {limit.group(1)}"
+    information = pathlib.Path("/proc/cpuinfo")
+    words = information.read_text().split() if information.exists() else []
+    known = {"amx_tile": "AMX", "avx512f": "AVX512", "avx2": "AVX2", "asimd": "NEON"}
+    return next((name for word, name in known.items() if word in words), platform.machine())
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows as a Markdown table; the keys of the first are the columns."""
     columns = list(rows[0])

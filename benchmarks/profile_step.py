@@ -1,8 +1,7 @@
-"""Where a B0 training step's time goes: python -m benchmarks.profile_step."""
+"""Where a split B0 training step's time goes: python -m benchmarks.profile_step."""
 
 import argparse
 import collections
-import os
 import pathlib
 import re
 import tempfile
@@ -17,51 +16,45 @@ from benchmarks.train_step import NETWORKS, make_jax
 from stochconv_jax.huge_pages import restart_with_huge_pages
 
 STEPS = 5
-UNNAMED = "what the profiler does not name: other threads' shares of sums and products"
-IDLE = "idle"
+BETWEEN = "between operations"
 # The first that a compiled operation's text matches is what it counts as.
 KINDS = {
-    "depthwise, gradient in the kernel": r" while\(",
+    "stochastic convolution, with its gradient": r"stochconv_jax_stochastic_conv",
+    "depthwise convolutions, with their gradients": r"stochconv_jax_depthwise_conv",
+    "BatchNorm's sums": r"stochconv_jax_channel_sums",
     "1x1 convolutions, stem, dense layers": r" dot\(",
-    "sums over positions (BatchNorm, squeeze-excitation)": r" reduce\(",
-    "depthwise, forward and gradient in the input": r"(?s)(slice=\{\[0:\d+\], \[.*){8}",
-    "elementwise: BatchNorm, swish, gates, padding": r"",
+    "other sums over positions (squeeze-excitation)": r" reduce\(",
+    "elementwise: BatchNorm, swish, gates": r"",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints and keeps the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", default="split b0", choices=NETWORKS)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    train, _, about = make_jax(NETWORKS["b0"], options.batch, high=1024)
+    train, _, about = make_jax(NETWORKS[options.network], options.batch, high=1024)
     for _ in range(STEPS):
         jax.block_until_ready(train())
     with tempfile.TemporaryDirectory() as directory:
         with jax.profiler.trace(directory):
-            start, start_busy = time.perf_counter(), time.process_time()
+            start = time.perf_counter()
             for _ in range(STEPS):
                 jax.block_until_ready(train())
-            busy = time.process_time() - start_busy
             seconds = time.perf_counter() - start
         (path,) = pathlib.Path(directory).rglob("*.xplane.pb")
         times = _operation_times(path)
-    kinds = _kinds(about["compiled"])
     total = collections.Counter(dict.fromkeys(KINDS, 0.0))
-    for name, kind in kinds.items():
+    for name, kind in _kinds(about["compiled"]).items():
         total[kind] += times.get(name, 0.0) / STEPS
-    cores = 1
-    if jax.default_backend() == "cpu":
-        cores = os.cpu_count() or 1
-        total[UNNAMED] = max(1e3 * busy / STEPS - total.total(), 0)
-    total[IDLE] = max(1e3 * seconds / STEPS * cores - total.total(), 0)
+    total[BETWEEN] = max(1e3 * seconds / STEPS - total.total(), 0)
     rows = [
         {"what": kind, "ms": spent, "share %": 100 * spent / total.total()}
         for kind, spent in total.most_common()
     ]
-    setting = f"b0, batch {options.batch}; ms of {cores} cores together"
-    report("profile_step", setting, rows, options.results)
+    report("profile_step", f"{options.network}, batch {options.batch}", rows, options.results)
 
 
 def _operation_times(path: pathlib.Path) -> dict[str, float]:
@@ -76,12 +69,12 @@ def _operation_times(path: pathlib.Path) -> dict[str, float]:
 
 
 def _kinds(compiled: str) -> dict[str, str]:
-    """Returns what each operation of the compiled step counts as; those in loops as the loop."""
+    """Returns what each operation of the compiled step counts as; those in loops as elementwise."""
     compiled = re.sub(r", metadata=\{[^}]*\}", "", compiled)
     bodies = dict(re.findall(r"(?ms)^%?([\w.-]+) \(.*?\{\n(.*?)^\}", compiled))
     entry = compiled[compiled.index("\nENTRY ") :]
     operation = r"(?m)^\s+(?:ROOT )?%?([\w.-]+) = (.*)$"
-    kinds = {name: next(iter(KINDS)) for name, _ in re.findall(operation, compiled)}
+    kinds = {name: list(KINDS)[-1] for name, _ in re.findall(operation, compiled)}
     for name, text in re.findall(operation, entry):
         called = re.search(r"calls=%?([\w.-]+)", text)
         text += bodies.get(called.group(1), "") if called else ""

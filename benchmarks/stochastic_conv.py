@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import importlib.util
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.measure import RESULTS, milliseconds, report
+from benchmarks.measure import RESULTS, instruction_set, milliseconds, report
 from benchmarks.readable_stochastic_conv import readable_stochastic_conv
 from stochconv_jax.huge_pages import restart_with_huge_pages
 from stochconv_jax.ops import (
@@ -22,6 +23,8 @@ from stochconv_jax.ops import (
 )
 
 STRIDES = (2, 2)
+STANDARD = "standard stem"
+STOCHASTIC = "stochastic, one window per image and kernel"
 Layer = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -75,11 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     geometry = ((output, output), STRIDES)
     layers: dict[str, tuple[jax.Array, Layer]] = {
-        "standard stem, float32": (small, standard_stem),
-        "standard stem, patch_conv": (small, functools.partial(patch_conv, strides=STRIDES)),
-        "stochastic, one window per image and kernel": (
+        f"{STANDARD}, XLA": (small, standard_stem),
+        f"{STANDARD}, patch_conv": (small, functools.partial(patch_conv, strides=STRIDES)),
+        STOCHASTIC: (planes, lambda x, k: stochastic_conv_polyphase(x, k, windows(), *geometry)),
+        "stochastic, in JAX alone": (
             planes,
-            lambda x, k: stochastic_conv_polyphase(x, k, windows(), *geometry),
+            lambda x, k: stochastic_conv_polyphase(x, k, windows(), *geometry, method="loop"),
         ),
         "stochastic, one window per kernel": (
             planes,
@@ -101,12 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "planes on the host, an image": lambda: polyphase(large[0], STRIDES),
     }
     for name, time in milliseconds(floors, options.repeats).items():
-        rows.append(
-            {"layer": name, "forward ms": time, "forward ratio": time / rows[0]["forward ms"]}
-        )
+        rows.append({"layer": name, "forward ms": time})
     setting = (
         f"batch {batch}, {side}x{side} uint8 (standard: {2 * output}x{2 * output} float32), "
-        f"32 kernels of 3x3, stride 2, to {output}x{output}, NHWC; gradient in the kernel"
+        f"32 kernels of 3x3, stride 2, to {output}x{output}, NHWC; gradient in the kernel; "
+        f"{instruction_set()}"
     )
     report("stochastic_conv", setting, rows, options.results)
 
@@ -117,6 +120,7 @@ def _rows(
     cotangent: jax.Array,
     repeats: int,
 ) -> list[dict]:
+    """Returns each layer's times, also as multiples of the quickest standard stem's."""
     forward, both, memory = {}, {}, {}
     for name, (inputs, layer) in layers.items():
 
@@ -130,19 +134,51 @@ def _rows(
         forward[name] = functools.partial(jax.jit(layer), inputs, kernel)
         both[name] = functools.partial(compiled, inputs, kernel)
         memory[name] = compiled.memory_analysis().temp_size_in_bytes / 1e6
+    if importlib.util.find_spec("torch"):
+        name, inputs = f"{STANDARD}, PyTorch", next(iter(layers.values()))[0]
+        forward[name], both[name] = _torch_stem(inputs, kernel, cotangent)
     forward_ms, both_ms = milliseconds(forward, repeats), milliseconds(both, repeats)
-    first = next(iter(layers))
+    stems = [name for name in forward if name.startswith(STANDARD)]
+    quickest, quickest_both = (min(map(times.get, stems)) for times in (forward_ms, both_ms))
     return [
         {
             "layer": name,
             "forward ms": forward_ms[name],
-            "forward ratio": forward_ms[name] / forward_ms[first],
+            "of the best stem": forward_ms[name] / quickest,
             "with gradient ms": both_ms[name],
-            "with gradient ratio": both_ms[name] / both_ms[first],
-            "temporary MB": memory[name],
+            "of the best stem's": both_ms[name] / quickest_both,
+            "temporary MB": memory.get(name),
         }
-        for name in layers
+        for name in sorted(forward, key=lambda name: name not in stems)
     ]
+
+
+def _torch_stem(
+    images: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Returns PyTorch's convolution with the same kernel, channels last: forward, and gradient."""
+    import torch
+
+    device = "cpu" if jax.default_backend() == "cpu" else "cuda"
+    last = torch.channels_last
+    given, outer = (
+        torch.from_numpy(np.array(array)).permute(0, 3, 1, 2).to(device, memory_format=last)
+        for array in (images, cotangent)
+    )
+    weight = torch.from_numpy(np.array(kernel)).permute(3, 2, 0, 1)
+    weight = weight.to(device, memory_format=last).requires_grad_()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            torch.nn.functional.conv2d(given, weight, stride=STRIDES, padding=1)
+            _ = device == "cpu" or torch.cuda.synchronize()
+
+    def both() -> None:
+        out = torch.nn.functional.conv2d(given, weight, stride=STRIDES, padding=1)
+        torch.autograd.grad(out, weight, outer)
+        _ = device == "cpu" or torch.cuda.synchronize()
+
+    return forward, both
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ class BatchNorm(nnx.BatchNorm):
         """Normalises [..., features] to the same shape."""
         if use_running_average or self.frozen or mask is not None:
             return super().__call__(x, use_running_average or self.frozen, mask=mask)
-        assert self.scale is not None and self.bias is not None, "batch_norm makes both"
+        # `batch_norm`, which makes these layers, makes them with both.
+        assert self.scale is not None
+        assert self.bias is not None
         y, mean, var = normalise(
             x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon, self.axis_name
         )
