@@ -11,7 +11,8 @@ from flax import nnx
 from PIL import Image
 
 from stochconv_jax.command_line import read_flags, run
-from stochconv_jax.models import BACKBONES, TwoBranchNetwork
+from stochconv_jax.models import BACKBONES
+from stochconv_jax.models.creation import model_in_shapes
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Data and a network, that of small_config.py, that compile and train in seconds.
@@ -87,9 +88,7 @@ def noise_image(seed, size=(140, 140)):
 
 def abstract(backbone="efficientnet_b0", **arguments):
     """Returns a network in shapes only."""
-    return nnx.eval_shape(
-        lambda: TwoBranchNetwork(BACKBONES[backbone], rngs=nnx.Rngs(0), **arguments)
-    )
+    return model_in_shapes(BACKBONES[backbone], **arguments)
 
 
 def count_parameters(model):

@@ -9,7 +9,8 @@ from flax import nnx
 from shallow_efficientnet import SHALLOW
 from support import abstract, count_parameters
 
-from stochconv_jax.models import BACKBONES, TwoBranchNetwork, create_model
+from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models.creation import initial_rngs, model_in_shapes
 from stochconv_jax.ops import polyphase
 
 BATCH = 4
@@ -59,11 +60,23 @@ def test_parameter_counts(name):
     assert count_parameters(shapes(**arguments)) == expected
 
 
+@nnx.jit(static_argnames="make")
+def keys(make, seed):
+    rngs = make(seed)
+    return [jax.random.key_data(rngs.params()) for _ in range(3)]
+
+
+def test_initial_parameters_are_of_flaxs_own_keys():
+    seed = jax.random.key(7)
+    np.testing.assert_array_equal(keys(initial_rngs, seed), keys(nnx.Rngs, seed))
+    np.testing.assert_array_equal(keys(initial_rngs, seed), keys.__wrapped__(initial_rngs, seed))
+
+
 def test_stem_widths_are_the_papers():
     # B4 with a block a stage: its widths do not depend on how many there are.
     shallow_b4 = dataclasses.replace(BACKBONES["efficientnet_b4"], depth=0.25)
     b0 = shapes(join="stem")
-    b4 = nnx.eval_shape(lambda: TwoBranchNetwork(shallow_b4, join="stem", rngs=nnx.Rngs(0)))
+    b4 = model_in_shapes(shallow_b4, join="stem")
     assert b0.branches["stochastic"].conv.kernel.shape[-1] == 32
     assert b0.branches["global"].conv.kernel.shape[-1] == 32
     assert b0.trunk.stage1[0].depthwise.kernel.shape[-1] == 64
