@@ -21,7 +21,7 @@ class Count(nnx.RngCount):
 
 
 def initial_rngs(key: jax.Array | int) -> nnx.Rngs:
-    """Returns `nnx.Rngs(key)` with which a deep network is traced in less time, of the same keys."""
+    """Returns `nnx.Rngs(key)`, of the same keys, for networks that are traced in less time."""
     rngs = nnx.Rngs(key)
     rngs.params.count = Count(rngs.params.count[...], tag=rngs.params.tag)
     return rngs
