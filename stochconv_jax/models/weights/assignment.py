@@ -40,13 +40,13 @@ class Assignment(NamedTuple):
     joined: bool = False
 
     def fill(self, model: TwoBranchNetwork) -> None:
-        """Writes the arrays into every place of a network that has their name."""
+        """Writes the arrays into every place of a network, or its shapes, that has their name."""
         for kind in (nnx.Param, nnx.BatchStat):
             state = nnx.state(model, kind)
             for path, variable in nnx.to_flat_state(state):
                 array = self.arrays.get(_name(path, self.joined))
                 if array is not None:
-                    variable[...] = jax.numpy.asarray(array)
+                    variable.set_value(jax.numpy.asarray(array, variable.get_value().dtype))
             nnx.update(model, state)
 
 
