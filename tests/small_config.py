@@ -1,12 +1,12 @@
 """The quickstart with a network that compiles in seconds, for programs as users start them."""
 
 from ml_collections import ConfigDict
-from shallow_efficientnet import NAME
+from shallow_efficientnet import TINY_NAME
 
 from stochconv_jax.configs import quickstart
 
 
 def get_config(network: str = "split") -> ConfigDict:
     config = quickstart.get_config(network)
-    config.model.backbone = NAME
+    config.model.backbone = TINY_NAME
     return config
