@@ -20,7 +20,7 @@ class ShallowEfficientNet(EfficientNet):
 # A block that does not expand, one with strides and one with a residual, which may drop.
 SHALLOW = ShallowEfficientNet(0.5, 1.0, 112, 0.2, blocks=(1, 2))
 # The least that has a residual that may drop, for tests of what is done with a network.
-TINY = ShallowEfficientNet(0.5, 1.0, 112, 0.2, blocks=(2,))
+TWO_BLOCKS = ShallowEfficientNet(0.5, 1.0, 112, 0.2, blocks=(2,))
 # For runs, which know their backbone by its name.
-NAME, TINY_NAME = "efficientnet_shallow", "efficientnet_tiny"
-BACKBONES |= {NAME: SHALLOW, TINY_NAME: TINY}
+NAME, TWO_BLOCKS_NAME = "efficientnet_shallow", "efficientnet_two_blocks"
+BACKBONES |= {NAME: SHALLOW, TWO_BLOCKS_NAME: TWO_BLOCKS}
