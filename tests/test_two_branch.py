@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from flax import nnx
 from shallow_efficientnet import SHALLOW
-from support import abstract, count_parameters
+from support import abstract, count_parameters, drawn
 
-from stochconv_jax.models import BACKBONES, create_model
+from stochconv_jax.models import BACKBONES
 from stochconv_jax.models.creation import initial_rngs, model_in_shapes
 from stochconv_jax.ops import polyphase
 
@@ -33,7 +33,7 @@ def apply(model, image_low, image_high, key, image_index=None, train=False):
 def make_model(**arguments):
     """A network whose running statistics fit the images, so that its logits differ visibly."""
     defaults = {"output_size": (16, 16), "num_outputs": 3, "batch_norm_momentum": 0.0}
-    model = create_model(SHALLOW, seed=0, **(defaults | arguments))
+    model = drawn(SHALLOW, **(defaults | arguments))
     apply(model, *make_images(), jax.random.key(9), train=True)
     return model
 
@@ -123,7 +123,7 @@ def test_images_and_planes_are_the_same_to_the_network():
 
 def test_the_folded_normalisation_is_that_of_the_ordinary_stem():
     """With one window as large as the image both stems see the same pixels."""
-    model = create_model(SHALLOW, seed=0, join="stem", windows=1, output_size=(15, 15))
+    model = drawn(SHALLOW, join="stem", windows=1, output_size=(15, 15))
     low = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 3)).astype(np.uint8)
     ordinary, stochastic = (model.branches[name].conv for name in ("global", "stochastic"))
     stochastic.kernel[...] = ordinary.kernel[...]
