@@ -7,6 +7,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from shallow_efficientnet import TWO_BLOCKS_NAME
 from support import SMALL, command, read_rows, run_here, without_times
 from two_processes import finish, starting
 
@@ -31,6 +32,7 @@ FIELDS = SMALL | {
     "train.steps_per_epoch": "10",
     "train.optimizer": "sgd",
     "train.learning_rate": "0.02",
+    "model.backbone": TWO_BLOCKS_NAME,
     "eval.split": "all",
     "eval.samples": "2",
     "eval.checkpoint": "latest",
