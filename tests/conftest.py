@@ -73,7 +73,7 @@ def optimized():
     """Compiles optimised what a file's tests run for longer than it compiles."""
     import jax  # not before the environment is set
 
-    before = jax.config.jax_disable_most_optimizations
+    before = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "true"
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
