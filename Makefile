@@ -60,6 +60,7 @@ test: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m pytest
 
 test-slow: export XLA_FLAGS := --xla_cpu_use_fusion_emitters=true --xla_backend_optimization_level=3
+test-slow: export JAX_DISABLE_MOST_OPTIMIZATIONS := false
 test-slow: $(VENV)/installed-dev $(VENV)/installed-torch
 	$(RUN) -m pytest tests/slow --override-ini=addopts=
 

@@ -1,5 +1,7 @@
 """Evaluates a run: stochconv eval --help, or python -m stochconv_jax.eval --help."""
 
+from typing import Any
+
 from stochconv_jax.huge_pages import restart_with_huge_pages
 
 USAGE = """usage: stochconv eval --workdir=DIRECTORY [--config.eval.FIELD=VALUE ...]
@@ -21,11 +23,17 @@ OPTIONS = {
 
 def main() -> None:
     """Reads the command line and evaluates."""
-    restart_with_huge_pages()  # before the imports, which take seconds
+    restart_with_huge_pages()  # before the imports
     from stochconv_jax.command_line import run
+
+    run(_evaluate, USAGE, OPTIONS)
+
+
+def _evaluate(*command: Any, **options: str) -> None:
+    # Not before the command is known: these imports take seconds.
     from stochconv_jax.evaluation.evaluate import evaluate
 
-    run(evaluate, USAGE, OPTIONS)
+    evaluate(*command, **options)
 
 
 if __name__ == "__main__":

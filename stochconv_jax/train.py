@@ -1,5 +1,7 @@
 """Trains a network: stochconv train --help, or python -m stochconv_jax.train --help."""
 
+from typing import Any
+
 from stochconv_jax.huge_pages import restart_with_huge_pages
 
 USAGE = """usage: stochconv train --config=FILE[:ARGUMENT] --workdir=DIRECTORY
@@ -13,11 +15,17 @@ means."""
 
 def main() -> None:
     """Reads the command line and trains."""
-    restart_with_huge_pages()  # before the imports, which take seconds
+    restart_with_huge_pages()  # before the imports
     from stochconv_jax.command_line import run
+
+    run(_train, USAGE)
+
+
+def _train(*command: Any) -> None:
+    # Not before the command is known: these imports take seconds.
     from stochconv_jax.training.loop import train
 
-    run(train, USAGE)
+    train(*command)
 
 
 if __name__ == "__main__":

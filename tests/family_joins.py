@@ -4,9 +4,9 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from stochconv_jax.models import BACKBONES, Context, TwoBranchNetwork
+from stochconv_jax.models.creation import initial_rngs
 
 
 def check_joins(name, joins):
@@ -23,7 +23,7 @@ def check_joins(name, joins):
 
     def build_and_look(join):
         model = TwoBranchNetwork(
-            backbone, join=join, output_size=(side, side), num_outputs=3, rngs=nnx.Rngs(0)
+            backbone, join=join, output_size=(side, side), num_outputs=3, rngs=initial_rngs(0)
         )
         found = model.forward(batch, context)
         return found.logits, found.corners["stochastic"]

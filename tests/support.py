@@ -11,7 +11,8 @@ from flax import nnx
 from PIL import Image
 
 from stochconv_jax.command_line import read_flags, run
-from stochconv_jax.models import BACKBONES, TwoBranchNetwork
+from stochconv_jax.models import BACKBONES
+from stochconv_jax.models.creation import model_in_shapes
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Data and a network, that of small_config.py, that compile and train in seconds.
@@ -87,9 +88,7 @@ def noise_image(seed, size=(140, 140)):
 
 def abstract(backbone="efficientnet_b0", **arguments):
     """Returns a network in shapes only."""
-    return nnx.eval_shape(
-        lambda: TwoBranchNetwork(BACKBONES[backbone], rngs=nnx.Rngs(0), **arguments)
-    )
+    return model_in_shapes(BACKBONES[backbone], **arguments)
 
 
 def count_parameters(model):
@@ -101,3 +100,19 @@ def cells(table):
     """Returns the cells of a table in Markdown, whatever its spaces and the length of its rule."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     return [row for row in rows if not set("".join(row)) <= {"-"}]
+
+
+def drawn(backbone, seed=0, **arguments):
+    """Returns a network that has not learnt; NumPy draws its parameters, and compiles nothing."""
+    model, rng = model_in_shapes(backbone, **arguments), np.random.default_rng(seed)
+    state = nnx.state(model, nnx.Param, nnx.BatchStat)
+    for path, variable in (pair for part in state for pair in nnx.to_flat_state(part)):
+        shape, dtype = variable.get_value().shape, variable.get_value().dtype
+        if path[-1] == "kernel":
+            deviation = (2 / np.prod(shape[:-1])) ** 0.5
+            values = deviation * rng.standard_normal(shape)
+        else:
+            values = np.full(shape, path[-1] in ("scale", "var"))
+        variable.set_value(jax.numpy.asarray(values, dtype))
+    nnx.update(model, *state)
+    return model

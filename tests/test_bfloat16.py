@@ -7,9 +7,9 @@ import optax
 import pytest
 from flax import nnx
 from shallow_efficientnet import SHALLOW
+from support import drawn
 from test_step import make_batch
 
-from stochconv_jax.models import create_model
 from stochconv_jax.models.resnet import ResNet
 from stochconv_jax.ops import images_from_planes, polyphase
 from stochconv_jax.runs.devices import make_mesh, replicated
@@ -34,7 +34,7 @@ def step_in(dtype, backbone, network):
     images = images_from_planes(batch["image_high"])
     batch["image_high"] = polyphase(images, backbone.stem_strides)
     output_size = tuple(side // stride for side in batch["image_low"].shape[1:3])
-    model = create_model(backbone, seed=0, dtype=dtype, output_size=output_size, **network)
+    model = drawn(backbone, dtype=dtype, output_size=output_size, **network)
     # A rate of 1, so that the step is the gradient.
     optimizer, mesh = optax.sgd(1.0), make_mesh(1)
     start = flat(nnx.state(model, nnx.Param))

@@ -9,6 +9,7 @@ from toy_family import Toy
 
 from stochconv_jax.inference.predict import draw_logits
 from stochconv_jax.models import Context, create_model
+from stochconv_jax.models.creation import model_in_shapes
 from stochconv_jax.models.draw_pooling import AttentionPooling
 
 KEY = jax.random.key(0)
@@ -18,13 +19,20 @@ HIGH = np.random.default_rng(1).integers(0, 256, (3, 128, 96, 3)).astype(np.uint
 BATCH = {"image_low": LOW, "image_high": HIGH, "index": INDEX}
 
 
+ARGUMENTS = {"output_size": (8, 16), "num_outputs": 4, "placement": "even", "windows": 2}
+
+
 def make(**arguments):
-    arguments = {"placement": "even", "windows": 2, **arguments}
-    return create_model(Toy(), seed=0, output_size=(8, 16), num_outputs=4, **arguments)
+    return create_model(Toy(), seed=0, **(ARGUMENTS | arguments))
+
+
+@nnx.jit
+def forward(model, batch):
+    return model.forward(batch, Context.of_pass(KEY, batch["index"]))
 
 
 def logits_of(pooled_draws, parameters, draws):
-    model = make(pooled_draws=pooled_draws)
+    model = model_in_shapes(Toy(), pooled_draws=pooled_draws, **ARGUMENTS)
     nnx.update(model, parameters)
     return draw_logits(model, BATCH, KEY, draws)
 
@@ -46,9 +54,8 @@ def test_pooled_draws_are_the_mean_of_as_many_passes_with_gradients():
 
 def test_an_image_meets_the_same_in_any_batch_of_pooled_draws():
     model = make(pooled_draws=2)
-    whole = model.forward(BATCH, Context.of_pass(KEY, INDEX))
-    part = {name: array[2:] for name, array in BATCH.items()}
-    alone = model.forward(part, Context.of_pass(KEY, INDEX[2:]))
+    whole = forward(model, BATCH)
+    alone = forward(model, {name: array[2:] for name, array in BATCH.items()})
     assert whole.corners["stochastic"].shape == (3, 4, 2)
     np.testing.assert_allclose(alone.logits[0], whole.logits[2], atol=1e-5)
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support import command, noise_image
+from support import SMALL, command, noise_image
 
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.errors import InputError
@@ -13,6 +13,9 @@ from stochconv_jax.explanations.explainer import Explainer
 from stochconv_jax.explanations.maps import METHODS
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.run import Run
+
+# Hundreds of passes an image.
+pytestmark = pytest.mark.usefixtures("optimized")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +107,8 @@ def test_nothing_is_written_where_no_file_can_be_read(straight, photographs, tmp
 
 
 def test_a_network_is_asked_only_for_what_its_branches_can_tell(prepared, tmp_path):
-    flags = command("configs/quickstart.py:base", tmp_path / "plain", prepared)
+    fields = SMALL | {"model.join": "head"}
+    flags = command("configs/quickstart.py:base", tmp_path / "plain", prepared, **fields)
     with Run.create(read_flags(["program", *flags])[0], tmp_path / "plain") as (run, _):
         network = TrainedNetwork(run, (), 0, 0)
     assert Explainer.of_run(network).methods == tuple(METHODS)[:-1]

@@ -7,14 +7,14 @@ import time
 import jax
 import numpy as np
 import pytest
+from shallow_efficientnet import TWO_BLOCKS_NAME
 from support import SMALL, command, read_rows, run_here, without_times
 from two_processes import finish, starting
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.hosts.environment import Place, find_place
-from stochconv_jax.inference import trained_network
-from stochconv_jax.runs.devices import make_mesh
+from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.runs.run import Run
 from stochconv_jax.training import loop
 
@@ -32,6 +32,7 @@ FIELDS = SMALL | {
     "train.steps_per_epoch": "10",
     "train.optimizer": "sgd",
     "train.learning_rate": "0.02",
+    "model.backbone": TWO_BLOCKS_NAME,
     "eval.split": "all",
     "eval.samples": "2",
     "eval.checkpoint": "latest",
@@ -47,20 +48,16 @@ def start():
 
 def state_of(directory):
     run = Run.open(directory)
-    return jax.tree.leaves(trained_network.TrainedNetwork.restore(run).state)
+    return jax.tree.leaves(TrainedNetwork.restore(run).state)
 
 
-def test_two_processes_make_the_run_of_one_process_with_as_many_devices(
-    start, prepared, tmp_path, monkeypatch
-):
+def test_two_processes_of_two_devices_make_the_run_of_one_with_four(start, prepared, tmp_path):
     (tmp_path / "small.py").write_text(STUDY)
     fields = {name: value for name, value in FIELDS.items() if name != "model.join"}
     fields["data.prepared_directory"] = str(prepared)
     overrides = [f"--config.base.{name}={value}" for name, value in fields.items()]
     study = [f"--config={tmp_path / 'small.py'}", f"--workdir={tmp_path / 'study'}", *overrides]
-    processes = start(["-m", "stochconv_jax.study", *study])
-    for module in (loop, trained_network):
-        monkeypatch.setattr(module, "make_mesh", lambda: make_mesh(2))
+    processes = start(["-m", "stochconv_jax.study", *study], devices=2)
     arguments = command("tests/small_config.py", tmp_path / "one", prepared, **FIELDS)
     run_here(loop.train, arguments)
     run_here(evaluate, arguments)
@@ -79,28 +76,14 @@ def test_two_processes_make_the_run_of_one_process_with_as_many_devices(
     np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-5)
     metrics = json.loads((two / "eval" / "metrics.json").read_text())
     assert metrics["images"] == 41
-    assert metrics["provenance"]["device"].startswith("2 ")
+    assert metrics["provenance"]["device"].startswith("4 ")
     assert read_rows(two / "metrics.csv")[1]["epoch"] == "2"
-
-
-def test_two_processes_of_two_devices_make_the_run_of_one_with_four(start, prepared, tmp_path):
-    one, two = (
-        command("tests/small_config.py", tmp_path / name, prepared, **FIELDS)
-        for name in ("one", "two")
-    )
-    processes = start(["train.py", *two], devices=2)
-    run_here(loop.train, one)
-    codes, ((told, _), _) = finish(processes)
-    assert codes == [0, 0], told
-    states = (state_of(tmp_path / name) for name in ("one", "two"))
-    for single, joint in zip(*states, strict=True):
-        np.testing.assert_allclose(joint, single, atol=1e-5)
 
 
 def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, straight, tmp_path):
     fields = SMALL | {"train.epochs": "500"}
     words = command("tests/small_config.py", tmp_path, prepared, **fields)
-    processes = start(["train.py", *words], devices=2)
+    processes = start(["train.py", *words])
     while not (tmp_path / "metrics.csv").exists():
         assert all(process.poll() is None for process in processes), finish(processes)
         time.sleep(0.05)

@@ -11,7 +11,7 @@ from support import ROOT, SMALL
 
 from stochconv_jax.command_line import read_flags, run
 from stochconv_jax.errors import InputError
-from stochconv_jax.evidence.study import USAGE, make_runs, study
+from stochconv_jax.evidence.study import make_runs, study
 from stochconv_jax.runs import compilation_cache
 
 # The network and the steps of `straight` in test_training, so that they compile once for both.
@@ -67,7 +67,7 @@ def test_a_study_that_cannot_be_is_told_before_anything_is_done(
     def complain(*fields):
         monkeypatch.setattr(sys, "argv", ["program", *arguments, *fields])
         with pytest.raises(SystemExit) as stopped:
-            run(study, USAGE)
+            run(study)
         assert stopped.value.code == 2
         assert not (tmp_path / "runs").exists()
         return capsys.readouterr().err

@@ -24,14 +24,13 @@ from support import (
     run_here,
     without_times,
 )
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.record_writer import masked_crc32c
 from toy_family import Toy
 
 from stochconv_jax.evaluation.evaluate import evaluate
 from stochconv_jax.inference.trained_network import TrainedNetwork
 from stochconv_jax.models import BACKBONES
 from stochconv_jax.runs.run import Run
+from stochconv_jax.training.event_file import scalar_record
 from stochconv_jax.training.loop import train
 
 
@@ -303,6 +302,10 @@ def test_evaluating_what_was_not_trained_is_refused(monkeypatch, capsys, prepare
 
 
 def test_the_events_are_tensorboards(straight):
+    # Here, since it imports PyTorch.
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
     (path,) = straight.glob("events.out.tfevents.*")
     content, events = path.read_bytes(), []
     while content:
@@ -319,3 +322,8 @@ def test_the_events_are_tensorboards(straight):
         (int(row["epoch"]), name) for row in rows for name in list(row)[1:]
     ]
     assert found[0][2] == pytest.approx(float(rows[0]["train_loss"]))
+    assert all(abs(event.wall_time - path.stat().st_mtime) < 3600 for event in events)
+    later = Event.FromString(scalar_record("a" * 300, -0.5, 70_000, 2.0)[12:-4])
+    assert (later.step, later.wall_time) == (70_000, 2.0)
+    (value,) = later.summary.value
+    assert (value.tag, value.simple_value) == ("a" * 300, -0.5)

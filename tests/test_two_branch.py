@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 from shallow_efficientnet import SHALLOW
-from support import abstract, count_parameters
+from support import abstract, count_parameters, drawn
 
-from stochconv_jax.models import BACKBONES, TwoBranchNetwork, create_model
+from stochconv_jax.models import BACKBONES
+from stochconv_jax.models.creation import initial_rngs, model_in_shapes
 from stochconv_jax.ops import polyphase
 
 BATCH = 4
@@ -32,7 +33,7 @@ def apply(model, image_low, image_high, key, image_index=None, train=False):
 def make_model(**arguments):
     """A network whose running statistics fit the images, so that its logits differ visibly."""
     defaults = {"output_size": (16, 16), "num_outputs": 3, "batch_norm_momentum": 0.0}
-    model = create_model(SHALLOW, seed=0, **(defaults | arguments))
+    model = drawn(SHALLOW, **(defaults | arguments))
     apply(model, *make_images(), jax.random.key(9), train=True)
     return model
 
@@ -59,11 +60,23 @@ def test_parameter_counts(name):
     assert count_parameters(shapes(**arguments)) == expected
 
 
+@nnx.jit(static_argnames="make")
+def keys(make, seed):
+    rngs = make(seed)
+    return [jax.random.key_data(rngs.params()) for _ in range(3)]
+
+
+def test_initial_parameters_are_of_flaxs_own_keys():
+    seed = jax.random.key(7)
+    np.testing.assert_array_equal(keys(initial_rngs, seed), keys(nnx.Rngs, seed))
+    np.testing.assert_array_equal(keys(initial_rngs, seed), keys.__wrapped__(initial_rngs, seed))
+
+
 def test_stem_widths_are_the_papers():
     # B4 with a block a stage: its widths do not depend on how many there are.
     shallow_b4 = dataclasses.replace(BACKBONES["efficientnet_b4"], depth=0.25)
     b0 = shapes(join="stem")
-    b4 = nnx.eval_shape(lambda: TwoBranchNetwork(shallow_b4, join="stem", rngs=nnx.Rngs(0)))
+    b4 = model_in_shapes(shallow_b4, join="stem")
     assert b0.branches["stochastic"].conv.kernel.shape[-1] == 32
     assert b0.branches["global"].conv.kernel.shape[-1] == 32
     assert b0.trunk.stage1[0].depthwise.kernel.shape[-1] == 64
@@ -110,7 +123,7 @@ def test_images_and_planes_are_the_same_to_the_network():
 
 def test_the_folded_normalisation_is_that_of_the_ordinary_stem():
     """With one window as large as the image both stems see the same pixels."""
-    model = create_model(SHALLOW, seed=0, join="stem", windows=1, output_size=(15, 15))
+    model = drawn(SHALLOW, join="stem", windows=1, output_size=(15, 15))
     low = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 3)).astype(np.uint8)
     ordinary, stochastic = (model.branches[name].conv for name in ("global", "stochastic"))
     stochastic.kernel[...] = ordinary.kernel[...]

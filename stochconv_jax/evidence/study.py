@@ -22,14 +22,6 @@ from stochconv_jax.training.early_stopping import is_finished
 from stochconv_jax.training.history import read_history
 from stochconv_jax.training.loop import train
 
-USAGE = """usage: stochconv study --config=FILE[:ARGUMENT] --workdir=DIRECTORY
-                       [--config.base.SECTION.FIELD=VALUE ...]
-
-Trains and evaluates every model of the study with every seed, skipping what is done. Start it again
-to go on, and several times, on several machines that share DIRECTORY, to divide the work. Machines
-that join (docs/scaling.md) make each run together.
-The studies are in configs/studies/; `stochconv compare` compares what they leave."""
-
 
 class PlannedRun(NamedTuple):
     """One training of a study, in the directory `name` of its own."""

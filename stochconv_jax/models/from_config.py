@@ -5,13 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from ml_collections import ConfigDict
 
 from stochconv_jax.config_limits import large_size
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone, stem_output_size
-from stochconv_jax.models.creation import create_model
+from stochconv_jax.models.creation import create_model, model_in_shapes
 from stochconv_jax.models.families import DATASET, make_backbone
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.ops import window_size
@@ -57,12 +56,7 @@ def model_from_config(
 def _shapes(
     backbone: Backbone, num_outputs: int, arguments: tuple[tuple[str, Any], ...]
 ) -> TwoBranchNetwork:
-    def build() -> TwoBranchNetwork:
-        return TwoBranchNetwork(
-            backbone, num_outputs=num_outputs, rngs=nnx.Rngs(0), **dict(arguments)
-        )
-
-    return nnx.eval_shape(build)
+    return model_in_shapes(backbone, num_outputs=num_outputs, **dict(arguments))
 
 
 def backbone_from_config(config: ConfigDict) -> Backbone:

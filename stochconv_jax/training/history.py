@@ -4,18 +4,15 @@ import io
 import math
 import pathlib
 import socket
-import struct
 import time
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.record_writer import masked_crc32c
-from tensorboardX.summary import scalar
 
 from stochconv_jax.atomic_write import atomic_write, read_table, write_table
 from stochconv_jax.errors import InputError
 from stochconv_jax.hosts.exchange import is_first
+from stochconv_jax.training.event_file import scalar_record, version_record
 
 COLUMNS = (
     "epoch",
@@ -29,11 +26,7 @@ COLUMNS = (
 
 
 class History:
-    """Writes a run's record into `workdir`, in process 0 alone.
-
-    Events are appended here, since tensorboardX's writer does it in a thread of its own, where a
-    full disk ends the thread and not the program.
-    """
+    """Writes a run's record into `workdir`, in process 0 alone."""
 
     def __init__(self, workdir: pathlib.Path):
         self.workdir = workdir
@@ -50,30 +43,22 @@ class History:
             return
         table = ([row[column] for column in COLUMNS] for row in rows)
         write_table(self.workdir / "metrics.csv", COLUMNS, table)
-        new = b"".join(_record(event) for row in rows[self.written :] for event in _events(row))
+        new = b"".join(record for row in rows[self.written :] for record in _records(row))
         with self.events.open("ab") as file:
-            file.write(new if self.written else _record(Event(file_version="brain.Event:2")) + new)
+            file.write(new if self.written else version_record(time.time()) + new)
         self.written = len(rows)
         picture = io.BytesIO()
         plot_curves(rows).savefig(picture, dpi=120, format="png")
         atomic_write(self.workdir / "curves.png", picture.getvalue())
 
 
-def _events(row: dict[str, float]) -> list[Event]:
+def _records(row: dict[str, float]) -> list[bytes]:
     step, now = int(row["epoch"]), time.time()
     return [
-        Event(step=step, wall_time=now, summary=scalar(name, row[name]))
+        scalar_record(name, row[name], step, now)
         for name in COLUMNS[1:]
         if math.isfinite(row[name])
     ]
-
-
-def _record(event: Event) -> bytes:
-    """A record of TensorBoard's files: length, its checksum, content, its checksum."""
-    content = event.SerializeToString()
-    length = struct.pack("<Q", len(content))
-    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, content))
-    return length + next(checksums) + content + next(checksums)
 
 
 def read_history(workdir: pathlib.Path) -> list[dict[str, float]]:

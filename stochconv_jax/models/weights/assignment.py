@@ -8,6 +8,7 @@ from flax import nnx
 
 from stochconv_jax.errors import InputError
 from stochconv_jax.models.backbone import Backbone
+from stochconv_jax.models.creation import model_in_shapes
 from stochconv_jax.models.parameter_names import canonical_name, place_name
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.models.weights.naming import names_in_file
@@ -39,13 +40,13 @@ class Assignment(NamedTuple):
     joined: bool = False
 
     def fill(self, model: TwoBranchNetwork) -> None:
-        """Writes the arrays into every place of a network that has their name."""
+        """Writes the arrays into every place of a network, or its shapes, that has their name."""
         for kind in (nnx.Param, nnx.BatchStat):
             state = nnx.state(model, kind)
             for path, variable in nnx.to_flat_state(state):
                 array = self.arrays.get(_name(path, self.joined))
                 if array is not None:
-                    variable[...] = jax.numpy.asarray(array)
+                    variable.set_value(jax.numpy.asarray(array, variable.get_value().dtype))
             nnx.update(model, state)
 
 
@@ -106,13 +107,7 @@ def in_our_layout(
 
 def plain_network(backbone: Backbone, num_outputs: int = 1) -> TwoBranchNetwork:
     """Returns the plain network of a backbone in shapes only."""
-
-    def build() -> TwoBranchNetwork:
-        return TwoBranchNetwork(
-            backbone, branches=("global",), num_outputs=num_outputs, rngs=nnx.Rngs(0)
-        )
-
-    return nnx.eval_shape(build)
+    return model_in_shapes(backbone, branches=("global",), num_outputs=num_outputs)
 
 
 def _shapes(model: TwoBranchNetwork, joined: bool = False) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,7 @@
 """Plain networks with the weights and the classifier that others trained."""
 
 from stochconv_jax.errors import InputError
-from stochconv_jax.models.creation import create_model
+from stochconv_jax.models.creation import model_in_shapes
 from stochconv_jax.models.families import make_backbone
 from stochconv_jax.models.two_branch import TwoBranchNetwork
 from stochconv_jax.models.weights.assignment import assign
@@ -35,6 +35,7 @@ def load_pretrained(name_or_path: str, backbone: str = "") -> TwoBranchNetwork:
     if bias not in file.arrays:
         raise InputError(f"{file.path} holds no classifier of {name}")
     outputs = file.arrays[bias].shape[0]
-    model = create_model(network, seed=0, branches=("global",), num_outputs=outputs)
+    # Every array of it is the file's.
+    model = model_in_shapes(network, branches=("global",), num_outputs=outputs)
     assign(file, network, model, classifier=True).fill(model)
     return model
