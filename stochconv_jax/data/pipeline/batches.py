@@ -12,7 +12,7 @@ A batch is a dictionary of
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -202,7 +202,7 @@ class Pipeline:
             SharedMemoryArray if self.workers else np.ndarray,
         )
         for row, index in enumerate(images):
-            image = decode(self.dataset.records[index]["image"])
+            image = image_of(self.dataset.records[index])
             if randomness:
                 image = self._augmented(image, randomness[row])
             write_views(image, {key: array[row] for key, array in views.items()}, self.crop_size)
@@ -232,6 +232,11 @@ class Pipeline:
             options = grain.MultiprocessingOptions(self.workers, per_worker_buffer_size=2)
             reader = reader.mp_prefetch(options, begin_worker)
         return iter(reader)
+
+
+def image_of(record: Mapping[str, Any]) -> np.ndarray:
+    """Returns the image of a record, uint8 RGB [H, W, 3], decoded unless it is kept so."""
+    return record["pixels"] if "pixels" in record else decode(record["image"])
 
 
 def decode(encoded: bytes) -> np.ndarray:
