@@ -11,6 +11,7 @@ A batch is a dictionary of
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,6 @@ import cv2
 import grain
 import numpy as np
 from absl import flags
-from grain.multiprocessing import SharedMemoryArray
 from ml_collections import ConfigDict
 
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
@@ -198,8 +198,6 @@ class Pipeline:
             self.low_size,
             self.strides if self.high else None,
             self.crop_size,
-            # Processes are handed what lies in shared memory without a copy.
-            SharedMemoryArray if self.workers else np.ndarray,
         )
         for row, index in enumerate(images):
             image = image_of(self.dataset.records[index])
@@ -221,7 +219,7 @@ class Pipeline:
         self, rows: Visits | np.ndarray, size: int, load: Callable[[Sequence[Any]], Batch]
     ) -> Iterator[Batch]:
         batches = grain.MapDataset.source(rows).batch(size, batch_fn=list).map(load)
-        threads = min(os.cpu_count() or 1, 16)
+        threads = min(math.ceil((os.cpu_count() or 1) / max(self.workers, 1)), 16)
         # Batches of large images are large: keep as many ready as there are readers, not hundreds.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
         reader = batches.to_iter_dataset(options)

@@ -14,7 +14,6 @@ def empty_views(
     low_size: tuple[int, int],
     strides: tuple[int, int] | None,
     crop_size: tuple[int, int] = (0, 0),
-    empty: type[np.ndarray] = np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Returns room for the views of some images, `image_low` and with strides `image_high`.
 
@@ -24,12 +23,11 @@ def empty_views(
       low_size: of the small image.
       strides: of the planes.
       crop_size: of the middle that is seen; (0, 0) for the whole.
-      empty: makes an array of a shape and a dtype.
     """
-    views = {"image_low": empty((images, *low_size, 3), np.uint8)}
+    views = {"image_low": np.empty((images, *low_size, 3), np.uint8)}
     if strides is not None:
         shape = planes_shape(crop_size if any(crop_size) else size, strides)
-        views["image_high"] = empty((images, *shape), np.uint8)
+        views["image_high"] = np.empty((images, *shape), np.uint8)
     return views
 
 
@@ -72,10 +70,9 @@ def _lay_out(image: np.ndarray, planes: np.ndarray) -> None:
     OpenCV takes channels apart several times faster than NumPy copies every second byte, and the
     columns of a channel that belong to different planes are channels too.
     """
-    rows, columns, colors, _, width = planes.shape
-    channels = SCRATCH.array("channels", (image.shape[2], *image.shape[:2]))
-    cv2.split(image, list(channels))
-    for color, channel in enumerate(channels[:colors]):
-        phases = channel.reshape(-1, width, columns)
-        for row in range(rows):
-            cv2.split(phases[row::rows], list(planes[row, :, color]))
+    rows, columns, colors, height, width = planes.shape
+    channels = SCRATCH.array("channels", (image.shape[2], height, width * columns))
+    for row in range(rows):
+        cv2.split(image[row::rows], list(channels))
+        for color, channel in enumerate(channels[:colors]):
+            cv2.split(channel.reshape(height, width, columns), list(planes[row, :, color]))
