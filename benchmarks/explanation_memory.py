@@ -9,7 +9,8 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from stochconv_jax.configs import quickstart
-from stochconv_jax.data.pipeline.batches import Batch, derive_views
+from stochconv_jax.data.pipeline.batches import Batch
+from stochconv_jax.data.pipeline.views import derive_views
 from stochconv_jax.explanations.explainer import ROWS, make_maps
 from stochconv_jax.explanations.maps import METHODS
 from stochconv_jax.explanations.picture import TITLES

@@ -8,7 +8,7 @@ import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,10 +21,10 @@ from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.load import load_dataset
 from stochconv_jax.data.pipeline.batches import Pipeline, decode
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.views import empty_views, write_views
 from stochconv_jax.data.pipeline.warp import Warp
 from stochconv_jax.data.preparation.inspection import inspect_file
 from stochconv_jax.huge_pages import restart_with_huge_pages
-from stochconv_jax.ops import polyphase
 
 BATCH = 8
 # Width and height of the photographs to prepare, typical of ISIC.
@@ -68,26 +68,46 @@ def _training(
         rows.append(_row("bare decoding, one thread per core", speed, alone))
     images = [decode(image) for image in encoded[:32]]
     warp, rng = Warp(), np.random.default_rng(0)
+    room = empty_views(BATCH, images[0].shape[:2], pipeline.low_size, pipeline.strides)
+    views = [{name: array[row] for name, array in room.items()} for row in range(BATCH)]
     stages: dict[str, Callable[[], Iterator]] = {
         "decode": lambda: map(decode, encoded),
-        "augment": lambda: (warp(image, rng) for image in images),
+        "augment": lambda: (warp.four_channels(image, rng) for image in images),
         "shrink": lambda: (shrink(image, pipeline.low_size) for image in images),
-        "lay out as planes": lambda: (polyphase(image, pipeline.strides) for image in images),
+        "shrink and lay out as planes": lambda: (
+            write_views(image, view)
+            for image, view in zip(images, itertools.cycle(views), strict=False)
+        ),
     }
     rows += [_row(f"stage: {name}", _speed(run, repeats), alone) for name, run in stages.items()]
-    for workers in (0, cores):
-        config.workers = workers
-        batches = Pipeline.from_config(pipeline.dataset, config, high=True).training_batches(
-            BATCH, seed=0, first_step=0
+    for config.keep_decoded in (False, True):
+        dataset = load_dataset(config)
+        kept = ", kept decoded" if config.keep_decoded else ""
+        for config.workers in (0, cores):
+            reader = Pipeline.from_config(dataset, config, high=True)
+            readers = f"{config.workers} worker processes" if config.workers else "threads"
+            speed = _batches_speed(
+                reader.training_batches(BATCH, seed=0, first_step=0), len(encoded), repeats
+            )
+            rows.append(_row(f"training batches, {readers}{kept}", speed / cores, alone))
+        config.workers = 0
+        reader = Pipeline.from_config(dataset, config, high=True)
+        passes = itertools.repeat(reader)
+        batches = itertools.chain.from_iterable(
+            each.evaluation_batches("all", BATCH) for each in passes
         )
-        next(batches)  # starts the readers
-        steps = max(1, len(encoded) // BATCH)
-        name = f"training batches, {f'{workers} worker processes' if workers else 'threads'}"
-        speed = (
-            _speed(lambda batches=batches, steps=steps: _images(batches, steps), repeats) / cores
-        )
-        rows.append(_row(name, speed, alone))
+        speed = _batches_speed(batches, len(encoded), repeats)
+        rows.append(_row(f"evaluation batches, threads{kept}", speed / cores, alone))
     return rows
+
+
+def _batches_speed(batches: Iterator[dict], images: int, repeats: int) -> float:
+    next(batches)  # starts the readers
+    steps = max(1, images // BATCH)
+    speed = _speed(lambda: _images(batches, steps), repeats)
+    if isinstance(batches, Generator):
+        batches.close()
+    return speed
 
 
 def _images(batches: Iterator[dict], steps: int) -> Iterator[int]:

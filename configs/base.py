@@ -84,6 +84,7 @@ def _data(name: str) -> ConfigDict:
     # from its middle; the small image is this part shrunk; (0, 0) for the whole image
     data.augment = _augment()
     data.prepared_directory = "prepared"  # where prepared data sets are kept
+    data.keep_decoded = False  # True keeps decoded images there as well, and says their size
     data.workers = 0  # reader processes; 0 reads with threads
     return data
 

@@ -10,10 +10,10 @@ from configs import base
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.config_limits import check_limits
 from stochconv_jax.data.pipeline.augment import Sometimes, transforms_from_config
-from stochconv_jax.data.pipeline.batches import derive_views
 from stochconv_jax.data.pipeline.color import ColorShift, HsvShift
 from stochconv_jax.data.pipeline.corruption import Blur, Cutout, Noise
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.views import derive_views
 from stochconv_jax.data.pipeline.warp import Crop, Flips, Place, Rotation, Scale, Shift, Warp
 from stochconv_jax.errors import InputError
 
@@ -48,7 +48,10 @@ def test_the_default_view_is_the_documented_one(shape):
     assert warp == augment
     for seed in range(50):
         one, other = (np.random.default_rng(seed) for _ in range(2))
-        np.testing.assert_array_equal(warp(image, one), readable_view(image, other))
+        apart = np.abs(warp(image, one).astype(int) - readable_view(image, other))
+        # Places counted from another corner are rounded otherwise, in float32.
+        assert apart.max() <= 1
+        assert (apart > 0).mean() < 1e-3
         assert one.random() == other.random()
 
 

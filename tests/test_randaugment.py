@@ -7,9 +7,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from configs import base
 from stochconv_jax.data.pipeline.augment import transforms_from_config
-from stochconv_jax.data.pipeline.batches import derive_views
 from stochconv_jax.data.pipeline.randaugment import GEOMETRY, PIXELS, WEIGHTS, RandAugment
 from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.views import derive_views
 from stochconv_jax.data.pipeline.warp import Crop, Fixed, Flips, Rotation, Warp
 from stochconv_jax.ops import images_from_planes
 

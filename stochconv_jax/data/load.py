@@ -13,6 +13,7 @@ from stochconv_jax.data.dataset.oversampling import describe_leak, oversample
 from stochconv_jax.data.dataset.prepared import Opening, open_prepared
 from stochconv_jax.data.dataset.records import open_records
 from stochconv_jax.data.dataset.splits import Drawing, resolve_splits, retraining_splits
+from stochconv_jax.data.decoded_images import keep_decoded
 from stochconv_jax.data.feedback_images import add_feedback
 from stochconv_jax.data.framing import Framing
 from stochconv_jax.data.preparation.folder import FolderTable
@@ -50,6 +51,9 @@ def load_dataset(config: ConfigDict) -> ImageDataset:
             raise InputError(f"{error}; {config.origin}") from error
         raise
     dataset = _with_columns(dataset, config)
+    if config.keep_decoded:
+        records = keep_decoded(dataset.records, dataset.framing.size)
+        dataset = dataclasses.replace(dataset, records=records)
     if config.oversample_before_split:
         dataset = oversample(dataset, config.oversample_before_split, _drawing(config))
     if config.retrain:

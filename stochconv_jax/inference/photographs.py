@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from stochconv_jax.data.framing import Framing
-from stochconv_jax.data.pipeline.batches import Batch, decode, derive_views
+from stochconv_jax.data.pipeline.batches import Batch, decode
+from stochconv_jax.data.pipeline.views import derive_views
 from stochconv_jax.errors import InputError
 from stochconv_jax.runs.run import Run
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from stochconv_jax.atomic_write import atomic_write
 from stochconv_jax.data.dataset.image_dataset import ImageDataset
-from stochconv_jax.data.pipeline.batches import decode
+from stochconv_jax.data.pipeline.batches import image_of
 from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.inference.photographs import index_of_digest
 from stochconv_jax.keys import Purpose, run_key
@@ -82,7 +82,7 @@ def _compute(
     rows = min(MOST_IMAGES, max(1, BATCH_PIXELS // (size[0] * size[1])))
     for first in range(0, len(numbers), rows):
         own = numbers[first : first + rows]
-        images = list(pool.map(lambda number: decode(dataset.records[number]["image"]), own))
+        images = list(pool.map(lambda number: image_of(dataset.records[number]), own))
         digests = [dataset.examples[number].sha256 for number in own]
         # The last batch is filled up, so that every shape is compiled once.
         filled = [min(row, len(own) - 1) for row in range(rows)]

@@ -25,6 +25,7 @@ FREE_FIELDS = (
     "data.table",
     "data.image_column",
     "data.workers",
+    "data.keep_decoded",
     "data.prepared_directory",
     "data.feedback",
     "data.allow_shared_groups",

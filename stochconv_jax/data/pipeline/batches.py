@@ -11,8 +11,9 @@ A batch is a dictionary of
 """
 
 import dataclasses
+import math
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -25,11 +26,11 @@ from stochconv_jax.data.dataset.image_dataset import ImageDataset
 from stochconv_jax.data.pipeline.augment import Transform, transforms_from_config
 from stochconv_jax.data.pipeline.balance import Balanced
 from stochconv_jax.data.pipeline.sampler import Sampler, Visit, Visits, shuffled
-from stochconv_jax.data.pipeline.shrink import shrink
+from stochconv_jax.data.pipeline.views import empty_views, write_views
+from stochconv_jax.data.pipeline.warp import Warp
 from stochconv_jax.data.worker_process import begin_worker
 from stochconv_jax.errors import InputError
 from stochconv_jax.keys import Purpose, generator
-from stochconv_jax.ops import polyphase
 
 Batch = dict[str, Any]
 
@@ -146,11 +147,12 @@ class Pipeline:
             )
         self.training_steps(batch_size)
 
-        def load(visit: Visit) -> Batch:
-            return self._example(visit.image, generator(seed, Purpose.VIEW, *visit))
+        def load(visits: Sequence[Visit]) -> Batch:
+            views = [generator(seed, Purpose.VIEW, *visit) for visit in visits]
+            return self._batch([visit.image for visit in visits], views)
 
         visits = Visits(self._order(seed), batch_size, first_step, self.share)
-        yield from self._read(grain.MapDataset.source(visits).map(load).batch(batch_size // count))
+        yield from self._read(visits, batch_size // count, load)
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yields this process's part of a split, unaugmented, in the data set's order.
@@ -168,34 +170,56 @@ class Pipeline:
         batches = np.concatenate([indices, padding]).reshape(-1, count, batch_size // count)
         rows = batches[:, number].reshape(-1)
 
-        def load(index: np.int32) -> Batch:
+        def load(rows: Sequence[np.int32]) -> Batch:
             # A row that fills up the last batch repeats the first image, masked.
-            return {**self._example(int(max(index, indices[0]))), "mask": index >= 0}
+            images = [int(max(row, indices[0])) for row in rows]
+            return {**self._batch(images), "mask": np.array(rows) >= 0}
 
-        yield from self._read(grain.MapDataset.source(rows).map(load).batch(batch_size // count))
+        yield from self._read(rows, batch_size // count, load)
 
     def _order(self, seed: int) -> Sampler:
         return self.sampler(self.dataset.indices("train"), seed)
 
-    def _example(self, index: int, rng: np.random.Generator | None = None) -> Batch:
-        return {
-            **(self._views(index, rng) if self.pixels else {}),
-            **({} if self.metadata is None else {"metadata": self.metadata[index]}),
-            "label": self.dataset.labels[index],
-            "index": np.int32(index),
-            "mask": np.True_,
+    def _batch(
+        self, images: Sequence[int], randomness: Sequence[np.random.Generator] = ()
+    ) -> Batch:
+        """Returns a batch of some images, each written straight into its row of it."""
+        batch: Batch = {
+            **({} if self.metadata is None else {"metadata": self.metadata[images]}),
+            "label": self.dataset.labels[images],
+            "index": np.array(images, np.int32),
+            "mask": np.ones(len(images), bool),
         }
+        if not self.pixels:
+            return batch
+        views = empty_views(
+            len(images),
+            self.dataset.framing.size,
+            self.low_size,
+            self.strides if self.high else None,
+            self.crop_size,
+        )
+        for row, index in enumerate(images):
+            image = image_of(self.dataset.records[index])
+            if randomness:
+                image = self._augmented(image, randomness[row])
+            write_views(image, {key: array[row] for key, array in views.items()}, self.crop_size)
+        return views | batch
 
-    def _views(self, index: int, rng: np.random.Generator | None) -> Batch:
-        image = decode(self.dataset.records[index]["image"])
-        if rng is not None:
-            for transform in self.transforms:
-                image = transform(image, rng)
-        strides = self.strides if self.high else None
-        return derive_views(image, self.low_size, strides, self.crop_size)
+    def _augmented(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns [H, W, 3], or [H, W, 4] of a warp that comes last."""
+        for transform in self.transforms[:-1]:
+            image = transform(image, rng)
+        for last in self.transforms[-1:]:
+            draw = last.four_channels if isinstance(last, Warp) else last
+            image = draw(image, rng)
+        return image
 
-    def _read(self, batches: grain.MapDataset) -> Iterator[Batch]:
-        threads = min(os.cpu_count() or 1, 16)
+    def _read(
+        self, rows: Visits | np.ndarray, size: int, load: Callable[[Sequence[Any]], Batch]
+    ) -> Iterator[Batch]:
+        batches = grain.MapDataset.source(rows).batch(size, batch_fn=list).map(load)
+        threads = min(math.ceil((os.cpu_count() or 1) / max(self.workers, 1)), 16)
         # Batches of large images are large: keep as many ready as there are readers, not hundreds.
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
         reader = batches.to_iter_dataset(options)
@@ -208,21 +232,9 @@ class Pipeline:
         return iter(reader)
 
 
-def derive_views(
-    image: np.ndarray,
-    low_size: tuple[int, int],
-    strides: tuple[int, int] | None,
-    crop_size: tuple[int, int] = (0, 0),
-) -> Batch:
-    """Returns what a network sees of one image: `image_low`, and with strides `image_high`.
-
-    Of an image that is cropped, (height, width), both show its middle.
-    """
-    if any(crop_size):
-        (top, left), (height, width) = np.subtract(image.shape[:2], crop_size) // 2, crop_size
-        image = image[top : top + height, left : left + width]
-    views = {"image_low": shrink(image, low_size)}
-    return views if strides is None else {**views, "image_high": polyphase(image, strides)}
+def image_of(record: Mapping[str, Any]) -> np.ndarray:
+    """Returns the image of a record, uint8 RGB [H, W, 3], decoded unless it is kept so."""
+    return record["pixels"] if "pixels" in record else decode(record["image"])
 
 
 def decode(encoded: bytes) -> np.ndarray:

@@ -4,7 +4,7 @@ import pathlib
 
 import matplotlib.figure
 
-from stochconv_jax.data.pipeline.batches import Pipeline, decode
+from stochconv_jax.data.pipeline.batches import Pipeline, image_of
 from stochconv_jax.ops import images_from_planes
 
 
@@ -29,7 +29,7 @@ def save_pairs(path: pathlib.Path, pipeline: Pipeline, seed: int, count: int) ->
     for column in range(count):
         place = batch["index"][column]
         example = pipeline.dataset.examples[place]
-        axes[0, column].imshow(decode(pipeline.dataset.records[place]["image"]))
+        axes[0, column].imshow(image_of(pipeline.dataset.records[place]))
         axes[1, column].imshow(large[column])
         axes[2, column].imshow(batch["image_low"][column])
         axes[0, column].set_title(f"{example.id}\nclass {example.label}", fontsize=8)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-# Grain's workers are the parallelism; OpenCV's own threads would fight with them.
-cv2.setNumThreads(0)
+from stochconv_jax.data.pipeline.interpolation import interpolate
 
 # From a view, the image's (width, height) and the randomness to a view.
 Geometry = Callable[[np.ndarray, tuple[int, int], np.random.Generator], np.ndarray]
@@ -153,6 +152,10 @@ class Warp:
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draws one view of an image: uint8 [H, W, 3] to the same."""
+        return cv2.cvtColor(self.four_channels(image, rng), cv2.COLOR_RGBA2RGB)
+
+    def four_channels(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draws one view as `interpolate` leaves it, for what needs no more: uint8 [H, W, 4]."""
         height, width = image.shape[:2]
         # Pixel centres lie at whole numbers, so the middle lies half a pixel before W / 2.
         middle = np.array([width - 1, height - 1]) / 2
@@ -162,12 +165,4 @@ class Warp:
             view = part(view, (width, height), rng)
         to_source = view[:2].copy()
         to_source[:, 2] -= to_source[:, :2] @ middle
-        # OpenCV warps four channels nearly twice as fast as three.
-        warped = cv2.warpAffine(
-            cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
-            to_source,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+        return interpolate(image, to_source)
