@@ -7,6 +7,7 @@ CONFIG := --config=configs/quickstart.py
 LOCKED := $(RUN) -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command "make lock"
+CPP := $(wildcard stochconv_jax/ops/csrc/*)
 BASE_CONFIG := --config=configs/quickstart.py:base
 
 .PHONY: venv lock licences weights train test test-slow lint benchmarks faults
@@ -14,7 +15,7 @@ BASE_CONFIG := --config=configs/quickstart.py:base
 
 venv: $(VENV)/installed
 
-$(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml
+$(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml setup.py $(CPP)
 	$(PYTHON) -m venv $(VENV)
 	$(LOCKED) -r requirements-build.lock
 	$(LOCKED) -r requirements.lock

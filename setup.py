@@ -14,7 +14,7 @@ extensions = [
         sorted(map(str, SOURCES.glob("*.cc"))),
         depends=sorted(map(str, SOURCES.glob("*.h"))),
         include_dirs=[f"{directory}/include" for directory in jaxlib.submodule_search_locations],
-        extra_compile_args=["-std=c++17", "-O3"],
+        extra_compile_args=["-std=c++17", "-O3", "-g0"],
         optional=True,
     )
     for jaxlib in [jaxlib]
