@@ -20,6 +20,9 @@ $(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml setu
 	$(LOCKED) -r requirements-build.lock
 	$(LOCKED) -r requirements.lock
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(RUN) -c "from stochconv_jax.ops.native import is_built; is_built() or \
+		print('The operations in C++ were not built, for want of a compiler; all works, slower on a CPU. \
+	To have them, install g++ or clang and run: rm $@; make venv')"
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
