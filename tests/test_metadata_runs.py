@@ -12,6 +12,7 @@ from support import complain, noise, read_rows, run_here, write_rows
 import stochconv_jax
 from stochconv_jax.configs import base
 from stochconv_jax.data.load import load_dataset
+from stochconv_jax.data.pipeline import batches
 from stochconv_jax.data.pipeline.batches import Pipeline
 from stochconv_jax.demonstration.network import DemoNetwork
 from stochconv_jax.demonstration.uploaded_image import UploadLimits
@@ -266,7 +267,7 @@ def test_from_python_a_row_for_each_image_in_which_none_is_missing(alone):
 def test_prepared_images_are_not_decoded_for_the_table_alone(joined, monkeypatch):
     run = Run.open(joined)
     dataset = run.load_dataset()
-    monkeypatch.setattr(Pipeline, "_views", None)
+    monkeypatch.setattr(batches, "image_of", None)
     pipeline = Pipeline(dataset, (64, 64), pixels=False, metadata=run.metadata(dataset.examples))
     assert next(pipeline.training_batches(8, 0, 0))["metadata"].shape[0] == 8
 
