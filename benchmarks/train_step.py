@@ -105,8 +105,10 @@ def make_jax(
     )
 
 
-def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Returns the same of PyTorch's network, channels last; on a GPU with AMP and torch.compile."""
+def make_torch(
+    network: Network, batch: int, compiled: bool
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Returns the same of PyTorch's network, channels last; with AMP on a GPU."""
     import torch
 
     torch.manual_seed(0)
@@ -117,7 +119,7 @@ def make_torch(network: Network, batch: int) -> tuple[Callable[[], Any], Callabl
         device, memory_format=torch.channels_last
     )
     labels = torch.randint(0, 2, (batch,)).float().to(device)
-    forward = model if device == "cpu" else torch.compile(model)
+    forward = torch.compile(model) if compiled else model
     autocast = functools.partial(torch.autocast, device, torch.bfloat16, enabled=device == "cuda")
 
     def train() -> float:
@@ -154,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--high", type=int, default=1024, help="side of the large images")
     parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument(
+        "--compiled", action="store_true", help="PyTorch's by torch.compile as well"
+    )
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args(arguments)
     with_torch = all(map(importlib.util.find_spec, ("torch", "geffnet", "monai", "resnest")))
@@ -166,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         train, predict, about = make_jax(network, batch, options.high)
         functions = {"train": train, "predict": predict}
         if with_torch and network.branches == ("global",):
-            functions["torch train"], functions["torch predict"] = make_torch(network, batch)
+            for kind in ("PyTorch", "compiled PyTorch")[: 1 + options.compiled]:
+                both = make_torch(network, batch, compiled=kind != "PyTorch")
+                functions[f"{kind} train"], functions[f"{kind} predict"] = both
         times = milliseconds(functions, options.repeats)
         rows.append(_row(f"{name}, batch {batch}, {network.side}x{network.side}", times, about))
     dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
@@ -177,12 +184,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _row(name: str, times: dict[str, float], about: dict) -> dict:
     row: dict[str, Any] = {"network": name}
     for what in ("train", "predict"):
-        theirs = times.get(f"torch {what}")
+        theirs = times.get(f"PyTorch {what}")
         row |= {
             f"{what} ms": times[what],
             f"PyTorch {what} ms": theirs,
             f"{what} ratio": theirs and times[what] / theirs,
         }
+        if (compiled := times.get(f"compiled PyTorch {what}")) is not None:
+            row[f"compiled PyTorch {what} ms"] = compiled
     return row | {key: about[key] for key in ("compile s", "peak MB")}
 
 

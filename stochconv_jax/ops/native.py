@@ -47,7 +47,10 @@ def is_built() -> bool:
     found = importlib.util.find_spec("stochconv_jax.ops._native")
     if found is None or found.origin is None:
         return False
-    library = ctypes.CDLL(found.origin)
+    try:
+        library = ctypes.CDLL(found.origin)
+    except OSError:  # built on another system
+        return False
     for target in TARGETS:
         handler = jax.ffi.pycapsule(getattr(library, target))
         jax.ffi.register_ffi_target(f"stochconv_jax_{target}", handler, platform="cpu")
