@@ -49,11 +49,12 @@ def is_built() -> bool:
         return False
     try:
         library = ctypes.CDLL(found.origin)
-    except OSError:  # built on another system
+        handlers = {target: getattr(library, target) for target in TARGETS}
+    except (OSError, AttributeError):  # built on another system, or of other sources
         return False
-    for target in TARGETS:
-        handler = jax.ffi.pycapsule(getattr(library, target))
-        jax.ffi.register_ffi_target(f"stochconv_jax_{target}", handler, platform="cpu")
+    for target, handler in handlers.items():
+        capsule = jax.ffi.pycapsule(handler)
+        jax.ffi.register_ffi_target(f"stochconv_jax_{target}", capsule, platform="cpu")
     return True
 
 
