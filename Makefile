@@ -19,6 +19,7 @@ $(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml setu
 	$(PYTHON) -m venv $(VENV)
 	$(LOCKED) -r requirements-build.lock
 	$(LOCKED) -r requirements.lock
+	rm -f stochconv_jax/ops/_native*
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(RUN) -c "from stochconv_jax.ops.native import is_built; is_built() or \
 		print('The operations in C++ were not built, for want of a compiler; all works, slower on a CPU. \

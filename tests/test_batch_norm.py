@@ -68,6 +68,15 @@ def test_running_statistics_move_as_flaxs_do():
     np.testing.assert_allclose(ours.var[...], flaxs.var[...], rtol=1e-4)
 
 
+def test_a_layer_that_is_told_to_evaluate_leaves_its_statistics():
+    x, scale, bias, _ = inputs((3, 5, 7, 21))
+    layer = batch_norm(21, epsilon=1e-3, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    layer.scale[...], layer.bias[...] = scale, bias
+    layer.use_running_average = True
+    np.testing.assert_allclose(layer(x), x * scale / np.sqrt(1.001) + bias, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(layer.mean[...], 0)
+
+
 def test_half_precision_is_summed_in_float32():
     x, scale, bias, _ = inputs((2, 40, 40, 35), jnp.bfloat16)
     y, mean, variance = normalise(x, scale, bias, 1e-3)

@@ -142,6 +142,8 @@ def test_gradients_over_four_devices_equal_one_devices(method, check_vma):
 def test_what_would_go_wrong_in_silence_is_refused():
     with pytest.raises(ValueError, match="x is float32 and kernel bfloat16"):
         depthwise_conv(jnp.ones((1, 8, 8, 6)), jnp.ones((3, 3, 1, 6), jnp.bfloat16))
+    with pytest.raises(ValueError, match=r"padding is \(\(-1, 2\), \(0, 0\)\); cut the images"):
+        depthwise_conv(jnp.ones((1, 8, 8, 6)), jnp.ones((3, 3, 1, 6)), padding=((-1, 2), (0, 0)))
     with pytest.raises(ValueError, match="larger than the padded image"):
         depthwise_conv(jnp.ones((1, 2, 8, 6)), jnp.ones((3, 3, 1, 6)), padding="VALID")
 

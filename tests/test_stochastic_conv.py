@@ -331,6 +331,11 @@ def test_shapes_that_do_not_fit_are_refused_by_name():
         stochastic_conv(images, kernel[:, :, :2], corners, *geometry)
     with pytest.raises(ValueError, match=r"corners are \(2, 8, 2\)"):
         stochastic_conv(images, kernel, corners[:2], *geometry)
+    for method in ("auto", "loop"):
+        with pytest.raises(
+            ValueError, match="windows of 41x41 pixels do not fit into images of 34x40"
+        ):
+            stochastic_conv(images, kernel, corners, (20, 20), method=method)
     with pytest.raises(ValueError, match="33x40 do not divide by strides 2x2"):
         polyphase(images, (2, 2))
     with pytest.raises(ValueError, match="use one of auto, loop, batched"):

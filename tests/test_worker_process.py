@@ -28,6 +28,9 @@ if __name__ == "__main__":
     pipeline = Pipeline(make_dataset(), (16, 16), workers=2)
     batches = pipeline.training_batches(4, 0, 0)
     next(batches)
+    # The second process may be on its way yet.
+    while len(multiprocessing.active_children()) < 2:
+        time.sleep(0.05)
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
     time.sleep(600)
 """
@@ -44,10 +47,12 @@ def test_workers_end_with_a_program_that_is_killed(program, tmp_path):
         text=True,
     )
     with process:
-        workers = [int(number) for number in process.stdout.readline().split()]
-        assert len(workers) == 2
-        assert all(map(is_running, workers))
-        process.send_signal(signal.SIGKILL)
+        try:
+            workers = [int(number) for number in process.stdout.readline().split()]
+            assert len(workers) == 2
+            assert all(map(is_running, workers))
+        finally:
+            process.send_signal(signal.SIGKILL)
     ended = time.monotonic() + 20
     while any(map(is_running, workers)):
         assert time.monotonic() < ended, "workers go on without their program"

@@ -55,6 +55,8 @@ class BatchNorm(nnx.BatchNorm):
         mask: jax.Array | None = None,
     ) -> jax.Array:
         """Normalises [..., features] to the same shape."""
+        if use_running_average is None:
+            use_running_average = self.use_running_average
         if use_running_average or self.frozen or mask is not None:
             return super().__call__(x, use_running_average or self.frozen, mask=mask)
         # `batch_norm`, which makes these layers, makes them with both.

@@ -28,13 +28,14 @@ def batch_norm(
 
     Args:
       x: [..., C], float.
-      scale: float32 [C].
-      bias: float32 [C].
+      scale: [C].
+      bias: [C], like scale.
       epsilon: added to the variance.
       axis_name: of the mesh over which the statistics are averaged, inside `shard_map`.
 
     Returns:
-      y [..., C] in the dtype of x, and mean and variance, float32 [C], which have no gradient.
+      y [..., C] in the dtype of x, and mean and variance [C], in float32 or in the dtype of x if it
+      is wider, which have no gradient.
 
     Source: Ioffe and Szegedy 2015.
     """
@@ -51,13 +52,14 @@ def _normalise(
 def _forward(
     epsilon: float, axis_name: str | None, x: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    total, squares = channel_sums(x, x, jnp.zeros_like(x, jnp.float32, shape=x.shape[-1:]))
+    dtype = _sum_dtype(x)
+    total, squares = channel_sums(x, x, jnp.zeros_like(x, dtype, shape=x.shape[-1:]))
     count = x.size // x.shape[-1]
     mean, square = _mean((total / count, squares / count), axis_name)
     # Rounding may leave less than nothing.
     variance = jnp.maximum(square - mean**2, 0)
     slope = scale * lax.rsqrt(variance + epsilon)
-    y = (x.astype(jnp.float32) * slope + (bias - mean * slope)).astype(x.dtype)
+    y = ((x.astype(dtype) - mean) * slope + bias).astype(x.dtype)
     return (y, mean, variance), (x, scale, mean, variance)
 
 
@@ -75,12 +77,10 @@ def _backward(
     mean_outer, mean_product = _mean((bias_gradient / count, product / count), axis_name)
     slope = scale * inverse
     tilt = -slope * inverse**2 * mean_product
-    x_gradient = (
-        outer.astype(jnp.float32) * slope
-        + x.astype(jnp.float32) * tilt
-        - (slope * mean_outer + tilt * mean)
-    )
-    return x_gradient.astype(x.dtype), product * inverse, bias_gradient
+    dtype = _sum_dtype(x)
+    x_gradient = (outer.astype(dtype) - mean_outer) * slope + (x.astype(dtype) - mean) * tilt
+    scale_gradient = (product * inverse).astype(scale.dtype)
+    return x_gradient.astype(x.dtype), scale_gradient, bias_gradient.astype(scale.dtype)
 
 
 _normalise.defvjp(_forward, _backward)
@@ -94,7 +94,9 @@ def _mean(values: tuple[jax.Array, ...], axis_name: str | None) -> tuple[jax.Arr
 
 
 def channel_sums(x: jax.Array, y: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the sums of x and of x * (y - shift) over all axes but the last, float32 [C].
+    """Returns the sums of x and of x * (y - shift) over all axes but the last, [C].
+
+    In float32, or in the dtype of x if it is wider.
 
     Args:
       x: [..., C].
@@ -108,5 +110,9 @@ def channel_sums(x: jax.Array, y: jax.Array, shift: jax.Array) -> tuple[jax.Arra
 
 
 def _channel_sums(x: jax.Array, y: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, y = x.astype(jnp.float32), y.astype(jnp.float32)
+    x, y = x.astype(_sum_dtype(x)), y.astype(_sum_dtype(x))
     return x.sum(axis=0), (x * (y - shift)).sum(axis=0)
+
+
+def _sum_dtype(x: jax.Array) -> jnp.dtype:
+    return jnp.promote_types(x.dtype, jnp.float32)

@@ -57,7 +57,7 @@ def depthwise_conv(
 
     Raises:
       ValueError: the kernel's shape does not match the channels of x, the kernel is larger than the
-        padded image, the dtypes differ, or `method` is unknown.
+        padded image, the dtypes differ, the padding is negative, or `method` is unknown.
     """
     if kernel.ndim != 4 or kernel.shape[2:] != (1, x.shape[-1]):
         raise ValueError(f"kernel is {kernel.shape}; expected [kh, kw, 1, {x.shape[-1]}]")
@@ -66,6 +66,8 @@ def depthwise_conv(
     platform = platform_of(method, cpu="shifted", elsewhere="grouped")
     pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
     (top, bottom), (left, right) = pads
+    if min(top, bottom, left, right) < 0:
+        raise ValueError(f"padding is {pads}; cut the images before rather than pad by less than 0")
     native = method == "auto" and native_forms() and _is_native(x, kernel, strides)
     form = _Form(platform, native, strides, pads)
     if x.shape[1] + top + bottom < kernel.shape[0] or x.shape[2] + left + right < kernel.shape[1]:
@@ -98,7 +100,7 @@ _conv.defvjp(_forward, _backward)
 
 def _is_native(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> bool:
     """Returns whether there is a form in C++ for a convolution."""
-    shapes = kernel.shape[:2] in ((3, 3), (5, 5)) and strides in ((1, 1), (2, 2))
+    shapes = kernel.shape[:2] in ((3, 3), (5, 5)) and tuple(strides) in ((1, 1), (2, 2))
     return shapes and x.dtype == jnp.float32
 
 

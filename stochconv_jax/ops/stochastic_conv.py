@@ -108,7 +108,7 @@ def stochastic_conv_polyphase(
       ValueError: the shapes do not fit together, or `method` is unknown or was not built.
     """
     planes, kernel, corners = map(jnp.asarray, (planes, kernel, corners))
-    _check_shapes(planes.shape, kernel.shape, corners.shape, strides)
+    _check_shapes(planes.shape, kernel.shape, corners.shape, strides, output_size)
     corners = jnp.repeat(corners, kernel.shape[-1] // corners.shape[1], axis=1)
     form = _form(method, output_size, planes)
     return _conv(form, *vary_alike(planes, kernel, corners))
@@ -164,6 +164,7 @@ def _check_shapes(
     kernel: tuple[int, ...],
     corners: tuple[int, ...],
     strides: tuple[int, int] | None,
+    output_size: tuple[int, int],
 ) -> None:
     rows, columns = strides or ("sh", "sw")
     if len(planes) != 6 or (strides is not None and planes[1:3] != tuple(strides)):
@@ -175,6 +176,13 @@ def _check_shapes(
     if kernel[3] % corners[1]:
         raise ValueError(
             f"{corners[1]} windows do not divide {kernel[3]} kernels; use a number that does"
+        )
+    image = (planes[1] * planes[4], planes[2] * planes[5])
+    tall, wide = window_size(output_size, (kernel[0], kernel[1]), (planes[1], planes[2]))
+    if tall > image[0] or wide > image[1]:
+        raise ValueError(
+            f"windows of {tall}x{wide} pixels do not fit into images of {image[0]}x{image[1]}; "
+            "use larger images or a smaller output"
         )
 
 

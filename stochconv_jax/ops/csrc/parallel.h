@@ -26,7 +26,8 @@ void parallel_for(xla::ffi::ThreadPool& pool, int64_t count, const Work& work) {
     std::mutex mutex;
     std::condition_variable all_done;
 
-    void take() {
+    // What a unit throws ends the program: others would go on with what this thread leaves.
+    void take() noexcept {
       int64_t taken = 0;
       for (int64_t unit; (unit = next.fetch_add(1)) < count; ++taken) (*work)(unit);
       if (taken == 0) return;
