@@ -35,14 +35,6 @@ namespace lanes_4 {
 #include "channel_sums_loops.h"
 }  // namespace lanes_4
 
-auto add_rows_by(int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) return lanes_16::add_rows;
-  if (lanes == 8) return lanes_8::add_rows;
-#endif
-  return lanes_4::add_rows;
-}
-
 ffi::Error sums(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x, ffi::Buffer<ffi::F32> y,
                 ffi::Buffer<ffi::F32> shift, ffi::Result<ffi::Buffer<ffi::F32>> out) {
   const int64_t rows = x.dimensions()[0], channels = x.dimensions()[1];
@@ -50,7 +42,7 @@ ffi::Error sums(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x, ffi::Buffer<ffi::
   const int64_t block = std::max<int64_t>(kBlock / std::max<int64_t>(channels, 1), kTogether);
   const int64_t blocks = (rows + block - 1) / block;
   std::vector<float> parts(blocks * 2 * channels);
-  const auto add_rows = add_rows_by(widest_vector());
+  const auto add_rows = WIDEST(add_rows);
   parallel_for(pool, blocks, [&](int64_t number) {
     const int64_t first = number * block * channels;
     float* part = parts.data() + number * 2 * channels;

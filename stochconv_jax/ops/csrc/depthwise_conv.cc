@@ -53,22 +53,6 @@ constexpr int kLanes = 4;
 #include "depthwise_conv_loops.h"
 }  // namespace lanes_4
 
-auto sum_lines_by(int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) return lanes_16::sum_lines;
-  if (lanes == 8) return lanes_8::sum_lines;
-#endif
-  return lanes_4::sum_lines;
-}
-
-auto kernel_gradient_by(int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) return lanes_16::kernel_gradient;
-  if (lanes == 8) return lanes_8::kernel_gradient;
-#endif
-  return lanes_4::kernel_gradient;
-}
-
 using Dimensions = ffi::Span<const int64_t>;
 
 Geometry geometry_of(Dimensions x, Dimensions kernel, Dimensions out, int64_t stride, int64_t top,
@@ -81,7 +65,7 @@ ffi::Error forward(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x, ffi::Buffer<ff
                    ffi::Result<ffi::Buffer<ffi::F32>> out) {
   const Geometry g =
       geometry_of(x.dimensions(), kernel.dimensions(), out->dimensions(), stride, top, left);
-  const auto sum_lines = sum_lines_by(widest_vector());
+  const auto sum_lines = WIDEST(sum_lines);
   parallel_for(pool, g.batch * g.out_height, [&](int64_t unit) {
     const int64_t image = unit / g.out_height, y = unit % g.out_height;
     Line lines[5];
@@ -113,7 +97,7 @@ ffi::Error input_gradient(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> kernel,
                           int64_t left, ffi::Result<ffi::Buffer<ffi::F32>> out) {
   const Geometry g = geometry_of(out->dimensions(), kernel.dimensions(), cotangent.dimensions(),
                                  stride, top, left);
-  const auto sum_lines = sum_lines_by(widest_vector());
+  const auto sum_lines = WIDEST(sum_lines);
   parallel_for(pool, g.batch * g.height, [&](int64_t unit) {
     const int64_t image = unit / g.height, row = unit % g.height;
     float* to = out->typed_data() + unit * g.width * g.channels;
@@ -153,7 +137,7 @@ ffi::Error kernel_gradient(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x,
                                  top, left);
   const int64_t groups = (g.channels + kGroup - 1) / kGroup, size = g.taps * g.taps * g.channels;
   std::vector<float> parts(g.batch * size);
-  const auto gradient = kernel_gradient_by(widest_vector());
+  const auto gradient = WIDEST(kernel_gradient);
   parallel_for(pool, g.batch * groups, [&](int64_t unit) {
     const int64_t image = unit / groups;
     gradient(g, x.typed_data() + image * g.height * g.width * g.channels,

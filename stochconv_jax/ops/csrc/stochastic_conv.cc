@@ -51,27 +51,6 @@ INLINE void widen(const uint8_t* pixels, V& floats) {
 #include "stochastic_conv_loops.h"
 }  // namespace lanes_4
 
-template <typename Pixel>
-using Unit = void (*)(const Operands<Pixel>&, int64_t);
-
-template <typename Pixel>
-Unit<Pixel> maps_unit(int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) return lanes_16::maps<Pixel>;
-  if (lanes == 8) return lanes_8::maps<Pixel>;
-#endif
-  return lanes_4::maps<Pixel>;
-}
-
-template <typename Pixel>
-Unit<Pixel> gradient_unit(int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) return lanes_16::gradient<Pixel>;
-  if (lanes == 8) return lanes_8::gradient<Pixel>;
-#endif
-  return lanes_4::gradient<Pixel>;
-}
-
 Geometry geometry_of(const ffi::AnyBuffer& planes, ffi::Span<const int64_t> kernel,
                      ffi::Span<const int64_t> out) {
   const auto p = planes.dimensions();
@@ -88,7 +67,7 @@ void forward_of(ffi::ThreadPool& pool, const ffi::AnyBuffer& planes, const float
   Operands<Pixel> operands = {g, planes.reinterpret_data<Pixel>(), corners};
   operands.weights = weights.data();
   operands.out = out;
-  const auto unit = maps_unit<Pixel>(widest_vector());
+  const auto unit = WIDEST(maps<Pixel>);
   parallel_for(pool, g.batch * g.row_blocks(), [&](int64_t number) { unit(operands, number); });
 }
 
@@ -99,7 +78,7 @@ void gradient_of(ffi::ThreadPool& pool, const ffi::AnyBuffer& planes, const int3
   Operands<Pixel> operands = {g, planes.reinterpret_data<Pixel>(), corners};
   operands.cotangent = cotangent;
   operands.sums = sums.data();
-  const auto unit = gradient_unit<Pixel>(widest_vector());
+  const auto unit = WIDEST(gradient<Pixel>);
   parallel_for(pool, g.batch * g.kernel_blocks(), [&](int64_t number) { unit(operands, number); });
   // Image after image, whichever thread had which: the same sum each time.
   std::fill_n(out, g.taps() * g.kernels, 0.0f);
