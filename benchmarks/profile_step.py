@@ -21,10 +21,10 @@ BETWEEN = "between operations"
 KINDS = {
     "stochastic convolution, with its gradient": r"stochconv_jax_stochastic_conv",
     "depthwise convolutions, with their gradients": r"stochconv_jax_depthwise_conv",
-    "BatchNorm's sums": r"stochconv_jax_channel_sums",
+    "BatchNorm": r"stochconv_jax_batch_norm",
     "1x1 convolutions, stem, dense layers": r" dot\(",
     "other sums over positions (squeeze-excitation)": r" reduce\(",
-    "elementwise: BatchNorm, swish, gates": r"",
+    "elementwise: gates, residuals": r"",
 }
 
 

@@ -188,7 +188,9 @@ class MetadataBranch(nnx.Module):
     def __init__(self, inputs: int, *, epsilon: float, dtype: DTypeLike, rngs: nnx.Rngs):
         self.inputs = inputs
         self.dense = Dense(inputs, METADATA_FEATURES, dtype=dtype, rngs=rngs)
-        self.norm = batch_norm(METADATA_FEATURES, epsilon=epsilon, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(
+            METADATA_FEATURES, activation="relu", epsilon=epsilon, dtype=dtype, rngs=rngs
+        )
 
     def __call__(
         self,
@@ -200,7 +202,7 @@ class MetadataBranch(nnx.Module):
     ) -> BranchOutput:
         """Maps `metadata` [B, M] to features [B, 256]."""
         x = self.dense(_given(batch, "metadata", name))
-        x = jax.nn.relu(self.norm(x, use_running_average=not context.train))
+        x = self.norm(x, use_running_average=not context.train)
         return BranchOutput(outputs.offer(f"{name}/head", x))
 
 

@@ -9,6 +9,7 @@ from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
 from stochconv_jax.ops import Padding, depthwise_conv, grouped_conv
+from stochconv_jax.ops.activation import Activation, activate
 from stochconv_jax.ops.batch_norm import batch_norm as normalise
 
 # Published: normal with variance 2 / fan_out, fan_out = kh * kw * output filters.
@@ -38,12 +39,13 @@ class RunningStatistic(nnx.BatchStat):
 
 
 class BatchNorm(nnx.BatchNorm):
-    """Flax's, whose statistics may be frozen: used in training as in evaluation, and kept."""
+    """Flax's with an activation; its statistics may be frozen: used as in evaluation, and kept."""
 
     frozen = False
 
-    def __init__(self, num_features: int, **arguments: Any):
+    def __init__(self, num_features: int, *, activation: Activation = "none", **arguments: Any):
         super().__init__(num_features, **arguments)
+        self.activation = activation
         self.mean = RunningStatistic(self.mean[...])
         self.var = RunningStatistic(self.var[...])
 
@@ -54,16 +56,22 @@ class BatchNorm(nnx.BatchNorm):
         *,
         mask: jax.Array | None = None,
     ) -> jax.Array:
-        """Normalises [..., features] to the same shape."""
+        """Normalises and activates [..., features], to the same shape."""
         if use_running_average is None:
             use_running_average = self.use_running_average
         if use_running_average or self.frozen or mask is not None:
-            return super().__call__(x, use_running_average or self.frozen, mask=mask)
+            y = super().__call__(x, use_running_average or self.frozen, mask=mask)
+            return activate(y, self.activation)
         # `batch_norm`, which makes these layers, makes them with both.
         assert self.scale is not None
         assert self.bias is not None
         y, mean, var = normalise(
-            x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon, self.axis_name
+            x.astype(self.dtype),
+            self.scale[...],
+            self.bias[...],
+            self.epsilon,
+            self.axis_name,
+            self.activation,
         )
         for statistic, value in ((self.mean, mean), (self.var, var)):
             kept = self.momentum * statistic[...] + (1 - self.momentum) * value
@@ -72,14 +80,23 @@ class BatchNorm(nnx.BatchNorm):
 
 
 def batch_norm(
-    features: int, *, epsilon: float = 1e-3, dtype: DTypeLike, rngs: nnx.Rngs
+    features: int,
+    *,
+    activation: Activation = "none",
+    epsilon: float = 1e-3,
+    dtype: DTypeLike,
+    rngs: nnx.Rngs,
 ) -> BatchNorm:
-    """Returns BatchNorm, its statistics in float32; 1e-3 is TensorFlow's epsilon, 1e-5 PyTorch's.
+    """Returns BatchNorm, its statistics in float32, and the activation that follows it.
+
+    TensorFlow's epsilon is 1e-3, PyTorch's 1e-5.
 
     running = momentum * running + (1 - momentum) * batch, as Flax and TensorFlow define momentum;
     PyTorch's is one minus that.
     """
-    return BatchNorm(features, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs)
+    return BatchNorm(
+        features, activation=activation, momentum=0.99, epsilon=epsilon, dtype=dtype, rngs=rngs
+    )
 
 
 class Dense(nnx.Linear):

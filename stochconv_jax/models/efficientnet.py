@@ -8,7 +8,6 @@ the same authors' implementation of 2020.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,9 +15,10 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from stochconv_jax.models.backbone import HALF, IMAGENET, Pixels
-from stochconv_jax.models.conv import CONV_INITIALIZER, PointwiseConv, batch_norm
+from stochconv_jax.models.conv import CONV_INITIALIZER, BatchNorm, PointwiseConv, batch_norm
 from stochconv_jax.models.mbconv import MBConv
 from stochconv_jax.ops import Padding
+from stochconv_jax.ops.activation import Activation
 
 
 class Stage(NamedTuple):
@@ -160,9 +160,9 @@ class EfficientNet:
         )
 
     @property
-    def activation(self) -> Callable[[jax.Array], jax.Array]:
+    def activation(self) -> Activation:
         """What follows every BatchNorm but those of projections."""
-        return jax.nn.relu6 if self.lite else jax.nn.silu
+        return "relu6" if self.lite else "silu"
 
     @property
     def stem_padding(self) -> Padding:
@@ -170,8 +170,11 @@ class EfficientNet:
         return self.padding
 
     def _norm_activation(self, features: int, **made: Any) -> "NormActivation":
-        norm = batch_norm(features, epsilon=self.batch_norm_epsilon, **made)
-        return NormActivation(norm, self.activation)
+        return NormActivation(
+            batch_norm(
+                features, activation=self.activation, epsilon=self.batch_norm_epsilon, **made
+            )
+        )
 
     def _scale_features(self, features: int) -> int:
         """Scales by width to the nearest multiple of 8, never more than 10% below."""
@@ -181,15 +184,14 @@ class EfficientNet:
 
 
 class NormActivation(nnx.Module):
-    """BatchNorm, then the activation."""
+    """BatchNorm with its activation, as what follows a convolution."""
 
-    def __init__(self, norm: nnx.BatchNorm, activation: Callable[[jax.Array], jax.Array]):
+    def __init__(self, norm: BatchNorm):
         self.norm = norm
-        self.activation = activation
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] to the same shape; `train` uses the batch's statistics."""
-        return self.activation(self.norm(x, use_running_average=not train))
+        return self.norm(x, use_running_average=not train)
 
 
 class Head(nnx.Module):

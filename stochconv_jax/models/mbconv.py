@@ -1,7 +1,6 @@
 """MBConv: the mobile inverted bottleneck block, with squeeze-and-excitation and drop path."""
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jax.typing import DTypeLike
 
 from stochconv_jax.models.conv import CONV_INITIALIZER, DepthwiseConv, PointwiseConv, batch_norm
 from stochconv_jax.ops import Padding
+from stochconv_jax.ops.activation import Activation
 
 
 class SqueezeExcitation(nnx.Module):
@@ -51,7 +51,7 @@ class MBConv(nnx.Module):
         strides: int,
         drop_rate: float,
         squeeze_excitation: bool = True,
-        activation: Callable[[jax.Array], jax.Array] = jax.nn.silu,
+        activation: Activation = "silu",
         padding: Padding = "SAME",
         epsilon: float = 1e-3,
         dtype: DTypeLike,
@@ -62,11 +62,11 @@ class MBConv(nnx.Module):
         self.expands = expand_ratio != 1
         if self.expands:
             self.expand = PointwiseConv(in_features, features, dtype=dtype, rngs=rngs)
-            self.expand_norm = norm(features)
+            self.expand_norm = norm(features, activation=activation)
         self.depthwise = DepthwiseConv(
             features, kernel_size, strides=strides, padding=padding, dtype=dtype, rngs=rngs
         )
-        self.depthwise_norm = norm(features)
+        self.depthwise_norm = norm(features, activation=activation)
         self.squeezes = squeeze_excitation
         if self.squeezes:
             reduced = max(1, in_features // 4)
@@ -75,7 +75,6 @@ class MBConv(nnx.Module):
         self.project_norm = norm(out_features)
         self.residual = strides == 1 and in_features == out_features
         self.drop_rate = drop_rate
-        self.activation = activation
 
     def __call__(self, x: jax.Array, draw: jax.Array | None = None) -> jax.Array:
         """Applies the block.
@@ -91,8 +90,8 @@ class MBConv(nnx.Module):
         evaluate = draw is None
         y = x
         if self.expands:
-            y = self.activation(self.expand_norm(self.expand(y), use_running_average=evaluate))
-        y = self.activation(self.depthwise_norm(self.depthwise(y), use_running_average=evaluate))
+            y = self.expand_norm(self.expand(y), use_running_average=evaluate)
+        y = self.depthwise_norm(self.depthwise(y), use_running_average=evaluate)
         if self.squeezes:
             y = self.squeeze_excitation(y)
         y = self.project_norm(self.project(y), use_running_average=evaluate)

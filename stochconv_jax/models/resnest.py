@@ -127,19 +127,19 @@ class DeepStemTail(nnx.Module):
         rngs: nnx.Rngs,
     ):
         made: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
-        self.norm1 = batch_norm(features, epsilon=epsilon, **made)
+        self.norm1 = batch_norm(features, activation="relu", epsilon=epsilon, **made)
         self.conv2 = Conv(features, features, 3, padding=padding, **made)
-        self.norm2 = batch_norm(features, epsilon=epsilon, **made)
+        self.norm2 = batch_norm(features, activation="relu", epsilon=epsilon, **made)
         self.conv3 = Conv(features, out_features, 3, padding=padding, **made)
-        self.norm3 = batch_norm(out_features, epsilon=epsilon, **made)
+        self.norm3 = batch_norm(out_features, activation="relu", epsilon=epsilon, **made)
         self.padding = padding
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] to [B, oh, ow, out_features]."""
         running = not train
-        x = jax.nn.relu(self.norm1(x, use_running_average=running))
-        x = jax.nn.relu(self.norm2(self.conv2(x), use_running_average=running))
-        x = jax.nn.relu(self.norm3(self.conv3(x), use_running_average=running))
+        x = self.norm1(x, use_running_average=running)
+        x = self.norm2(self.conv2(x), use_running_average=running)
+        x = self.norm3(self.conv3(x), use_running_average=running)
         return max_pool(x, 3, 2, self.padding)
 
 
@@ -165,17 +165,17 @@ class SplitAttention(nnx.Module):
         splits = features * RADIX
         reduced = max(splits // REDUCTION, LEAST_REDUCED)
         self.conv = Conv(features, splits, 3, padding=padding, groups=RADIX, **made)
-        self.norm = batch_norm(splits, epsilon=epsilon, **made)
+        self.norm = batch_norm(splits, activation="relu", epsilon=epsilon, **made)
         self.reduce = _dense(features, reduced, **made)
-        self.reduce_norm = batch_norm(reduced, epsilon=epsilon, **made)
+        self.reduce_norm = batch_norm(reduced, activation="relu", epsilon=epsilon, **made)
         self.expand = _dense(reduced, splits, **made)
 
     def __call__(self, x: jax.Array, running: bool) -> jax.Array:
         """Maps [B, H, W, features] to the same shape; `running` uses the running statistics."""
-        x = jax.nn.relu(self.norm(self.conv(x), use_running_average=running))
+        x = self.norm(self.conv(x), use_running_average=running)
         means = jnp.mean(x, axis=(1, 2), dtype=jnp.float32).astype(x.dtype)
         pooled = means.reshape(x.shape[0], RADIX, -1).sum(axis=1)
-        hidden = jax.nn.relu(self.reduce_norm(self.reduce(pooled), use_running_average=running))
+        hidden = self.reduce_norm(self.reduce(pooled), use_running_average=running)
         scores = self.expand(hidden).reshape(x.shape[0], RADIX, -1)
         attention = jax.nn.softmax(scores, axis=1).reshape(x.shape[0], 1, 1, -1)
         return (x * attention).reshape(*x.shape[:3], RADIX, -1).sum(axis=3)
@@ -211,7 +211,7 @@ class SplitBottleneck(nnx.Module):
         made: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         out_features = width * EXPANSION
         self.conv1 = PointwiseConv(in_features, width, **made)
-        self.norm1 = batch_norm(width, epsilon=epsilon, **made)
+        self.norm1 = batch_norm(width, activation="relu", epsilon=epsilon, **made)
         self.conv2 = SplitAttention(width, padding=padding, epsilon=epsilon, **made)
         self.conv3 = PointwiseConv(width, out_features, **made)
         self.norm3 = batch_norm(out_features, epsilon=epsilon, **made)
@@ -225,7 +225,7 @@ class SplitBottleneck(nnx.Module):
     def __call__(self, x: jax.Array, draw: jax.Array | None = None) -> jax.Array:
         """Maps [B, H, W, in_features] to [B, oh, ow, 4 width]; `draw` says that it trains."""
         running = draw is None
-        y = jax.nn.relu(self.norm1(self.conv1(x), use_running_average=running))
+        y = self.norm1(self.conv1(x), use_running_average=running)
         y = self.conv2(y, running)
         if self.strides > 1:
             y = average_pool(y, 3, self.strides, self.padding, count_padding=True)

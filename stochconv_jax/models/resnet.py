@@ -77,7 +77,9 @@ class ResNet:
 
     def make_stem_tail(self, features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "StemTail":
         """Returns what follows the stem's convolution."""
-        norm = batch_norm(features, epsilon=self.batch_norm_epsilon, dtype=dtype, rngs=rngs)
+        norm = batch_norm(
+            features, activation="relu", epsilon=self.batch_norm_epsilon, dtype=dtype, rngs=rngs
+        )
         return StemTail(norm, None if self.small else self.padding)
 
     def make_stage(
@@ -119,7 +121,7 @@ class StemTail(nnx.Module):
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] onward; `train` uses the batch's statistics."""
-        x = jax.nn.relu(self.norm(x, use_running_average=not train))
+        x = self.norm(x, use_running_average=not train)
         return x if self.pool_padding is None else max_pool(x, 3, 2, self.pool_padding)
 
 
@@ -151,7 +153,7 @@ class BasicBlock(nnx.Module):
     ):
         made: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.conv1 = Conv(in_features, width, 3, strides=strides, padding=padding, **made)
-        self.norm1 = batch_norm(width, epsilon=epsilon, **made)
+        self.norm1 = batch_norm(width, activation="relu", epsilon=epsilon, **made)
         self.conv2 = Conv(width, width, 3, padding=padding, **made)
         self.norm2 = batch_norm(width, epsilon=epsilon, **made)
         self.strides = strides
@@ -163,7 +165,7 @@ class BasicBlock(nnx.Module):
     def __call__(self, x: jax.Array, draw: jax.Array | None = None) -> jax.Array:
         """Maps [B, H, W, in_features] to [B, oh, ow, width]; `draw` says that it trains."""
         running = draw is None
-        y = jax.nn.relu(self.norm1(self.conv1(x), use_running_average=running))
+        y = self.norm1(self.conv1(x), use_running_average=running)
         y = self.norm2(self.conv2(y), use_running_average=running)
         if self.projects:
             x = self.shortcut(x[:, :: self.strides, :: self.strides])
@@ -188,9 +190,9 @@ class Bottleneck(nnx.Module):
         made: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         out_features = width * EXPANSION
         self.conv1 = PointwiseConv(in_features, width, **made)
-        self.norm1 = batch_norm(width, epsilon=epsilon, **made)
+        self.norm1 = batch_norm(width, activation="relu", epsilon=epsilon, **made)
         self.conv2 = Conv(width, width, 3, strides=strides, padding=padding, **made)
-        self.norm2 = batch_norm(width, epsilon=epsilon, **made)
+        self.norm2 = batch_norm(width, activation="relu", epsilon=epsilon, **made)
         self.conv3 = PointwiseConv(width, out_features, **made)
         self.norm3 = batch_norm(out_features, epsilon=epsilon, **made)
         self.strides = strides
@@ -202,8 +204,8 @@ class Bottleneck(nnx.Module):
     def __call__(self, x: jax.Array, draw: jax.Array | None = None) -> jax.Array:
         """Maps [B, H, W, in_features] to [B, oh, ow, 4 width]; `draw` says that it trains."""
         running = draw is None
-        y = jax.nn.relu(self.norm1(self.conv1(x), use_running_average=running))
-        y = jax.nn.relu(self.norm2(self.conv2(y), use_running_average=running))
+        y = self.norm1(self.conv1(x), use_running_average=running)
+        y = self.norm2(self.conv2(y), use_running_average=running)
         y = self.norm3(self.conv3(y), use_running_average=running)
         if self.projects:
             x = self.shortcut(x[:, :: self.strides, :: self.strides])

@@ -110,7 +110,7 @@ class SixConvCNN:
         return Dense(in_features, num_outputs, rngs=rngs)
 
     def _tail(self, features: int, fan_in: int, **made: Any) -> "BiasNormActivationPool":
-        norm = batch_norm(features, epsilon=self.batch_norm_epsilon, **made)
+        norm = batch_norm(features, activation="relu", epsilon=self.batch_norm_epsilon, **made)
         return BiasNormActivationPool(initial_bias(features, fan_in, made["rngs"]), norm)
 
 
@@ -124,7 +124,7 @@ class BiasNormActivationPool(nnx.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, features] to half its height and width; `train` uses the batch's."""
         x = self.norm(x + self.bias.astype(x.dtype), use_running_average=not train)
-        return max_pool(jax.nn.relu(x), 2, 2, "VALID")
+        return max_pool(x, 2, 2, "VALID")
 
 
 class ConvBlock(nnx.Module):
@@ -157,17 +157,17 @@ class DenseHead(nnx.Module):
     def __init__(self, in_features: int, *, epsilon: float, dtype: DTypeLike, rngs: nnx.Rngs):
         made: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.dense1 = Dense(in_features * HEAD_SIDE**2, HEAD_FEATURES, **made)
-        self.norm1 = batch_norm(HEAD_FEATURES, epsilon=epsilon, **made)
+        self.norm1 = batch_norm(HEAD_FEATURES, activation="relu", epsilon=epsilon, **made)
         self.dense2 = Dense(HEAD_FEATURES, HEAD_FEATURES, **made)
-        self.norm2 = batch_norm(HEAD_FEATURES, epsilon=epsilon, **made)
+        self.norm2 = batch_norm(HEAD_FEATURES, activation="relu", epsilon=epsilon, **made)
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Maps [B, H, W, in_features] to [B, 512]; `train` uses the batch's statistics."""
         rows, columns = (jnp.array(_shares(length), x.dtype) for length in x.shape[1:3])
         # Channel by channel, as PyTorch flattens.
         x = jnp.einsum("bhwc,ih,jw->bcij", x, rows, columns).reshape(x.shape[0], -1)
-        x = jax.nn.relu(self.norm1(self.dense1(x), use_running_average=not train))
-        return jax.nn.relu(self.norm2(self.dense2(x), use_running_average=not train))
+        x = self.norm1(self.dense1(x), use_running_average=not train)
+        return self.norm2(self.dense2(x), use_running_average=not train)
 
 
 def _shares(length: int) -> np.ndarray:

@@ -6,18 +6,23 @@ import ctypes
 import functools
 import importlib.util
 from collections.abc import Iterator
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from stochconv_jax.ops.activation import Activation
 from stochconv_jax.ops.padding import Pads
 
 TARGETS = (
     "stochastic_conv",
     "stochastic_conv_kernel_gradient",
-    "channel_sums",
+    "batch_norm_sums",
+    "batch_norm",
+    "batch_norm_gradient_sums",
+    "batch_norm_gradient",
     "depthwise_conv",
     "depthwise_conv_input_gradient",
     "depthwise_conv_kernel_gradient",
@@ -90,15 +95,49 @@ def native_kernel_gradient(
     return _call(target, kernel.shape, *operands).astype(kernel.dtype)
 
 
-def native_channel_sums(
-    x: jax.Array, y: jax.Array, shift: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Returns the sums over rows of x and of x * (y - shift), float32 [C]; x and y are [N, C].
+def native_sums(x: jax.Array) -> jax.Array:
+    """Returns the sums of x and of x^2 over rows, float32 [2, C], of float32 [N, C].
 
-    They are the same however many threads there are.
+    They are the same however many threads there are, as are those of `native_gradient_sums`.
     """
-    total, product = _call("channel_sums", (2, x.shape[1]), x, y, shift)
-    return total, product
+    return _call("batch_norm_sums", (2, x.shape[1]), x)
+
+
+def native_normalise(x: jax.Array, channels: jax.Array, activation: Activation) -> jax.Array:
+    """Returns f(z), z = (x - mean) * slope + bias, like x.
+
+    Args:
+      x: float32 [N, C].
+      channels: mean, slope and bias, float32 [3, C].
+      activation: f.
+    """
+    return _call("batch_norm", x.shape, x, channels, **_number(activation))
+
+
+def native_gradient_sums(
+    x: jax.Array, cotangent: jax.Array, channels: jax.Array, activation: Activation
+) -> jax.Array:
+    """Returns the sums of dz and of dz * (x - mean) over rows, float32 [2, C].
+
+    dz = cotangent * f'(z), with z of the same x and channels as in `native_normalise`.
+    """
+    shape = (2, x.shape[1])
+    return _call("batch_norm_gradient_sums", shape, x, cotangent, channels, **_number(activation))
+
+
+def native_input_gradient(
+    x: jax.Array, cotangent: jax.Array, channels: jax.Array, activation: Activation
+) -> jax.Array:
+    """Returns (dz - mean_outer) * slope + (x - mean) * tilt, like x.
+
+    `channels` are mean, slope, bias, mean_outer and tilt, float32 [5, C].
+    """
+    return _call("batch_norm_gradient", x.shape, x, cotangent, channels, **_number(activation))
+
+
+def _number(activation: Activation) -> dict[str, np.int64]:
+    """Returns an activation as csrc/batch_norm.cc numbers them."""
+    return {"activation": np.int64(get_args(Activation).index(activation))}
 
 
 def native_depthwise_conv(
