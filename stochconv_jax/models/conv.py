@@ -57,26 +57,40 @@ class BatchNorm(nnx.BatchNorm):
         mask: jax.Array | None = None,
     ) -> jax.Array:
         """Normalises and activates [..., features], to the same shape."""
+        running = self.uses_running_average(use_running_average)
+        if running or mask is not None:
+            return activate(super().__call__(x, running, mask=mask), self.activation)
+        y, mean, variance = normalise(*self.operands(x), **self.settings)
+        self.follow(mean, variance)
+        return y
+
+    def uses_running_average(self, use_running_average: bool | None) -> bool:
+        """Returns whether the running statistics normalise where this was asked for."""
         if use_running_average is None:
             use_running_average = self.use_running_average
-        if use_running_average or self.frozen or mask is not None:
-            y = super().__call__(x, use_running_average or self.frozen, mask=mask)
-            return activate(y, self.activation)
+        return use_running_average or self.frozen
+
+    def operands(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Returns x, scale and bias for operations of BatchNorm in training."""
         # `batch_norm`, which makes these layers, makes them with both.
         assert self.scale is not None
         assert self.bias is not None
-        y, mean, var = normalise(
-            x.astype(self.dtype),
-            self.scale[...],
-            self.bias[...],
-            self.epsilon,
-            self.axis_name,
-            self.activation,
-        )
-        for statistic, value in ((self.mean, mean), (self.var, var)):
+        return x.astype(self.dtype), self.scale[...], self.bias[...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What such operations are told beside."""
+        return {
+            "epsilon": self.epsilon,
+            "axis_name": self.axis_name,
+            "activation": self.activation,
+        }
+
+    def follow(self, mean: jax.Array, variance: jax.Array) -> None:
+        """Moves the running statistics towards a batch's, [features] each."""
+        for statistic, value in ((self.mean, mean), (self.var, variance)):
             kept = self.momentum * statistic[...] + (1 - self.momentum) * value
             statistic[...] = jax.lax.stop_gradient(kept)
-        return y
 
 
 def batch_norm(

@@ -7,9 +7,20 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from stochconv_jax.models.conv import CONV_INITIALIZER, DepthwiseConv, PointwiseConv, batch_norm
+from stochconv_jax.models.conv import (
+    CONV_INITIALIZER,
+    BatchNorm,
+    DepthwiseConv,
+    PointwiseConv,
+    batch_norm,
+)
 from stochconv_jax.ops import Padding
 from stochconv_jax.ops.activation import Activation
+from stochconv_jax.ops.squeeze_excitation import (
+    Weights,
+    batch_norm_squeeze_excitation,
+    gates_of,
+)
 
 
 class SqueezeExcitation(nnx.Module):
@@ -17,18 +28,31 @@ class SqueezeExcitation(nnx.Module):
 
     def __init__(self, features: int, reduced: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         def linear(in_features: int, out_features: int) -> nnx.Linear:
-            return nnx.Linear(
-                in_features, out_features, dtype=dtype, kernel_init=CONV_INITIALIZER, rngs=rngs
-            )
+            return nnx.Linear(in_features, out_features, kernel_init=CONV_INITIALIZER, rngs=rngs)
 
         self.reduce = linear(features, reduced)
         self.expand = linear(reduced, features)
+        self.dtype = dtype
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to the same shape."""
-        mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32).astype(x.dtype)
-        gate = jax.nn.sigmoid(self.expand(jax.nn.silu(self.reduce(mean))))
-        return x * gate[:, None, None]
+    def __call__(self, x: jax.Array, norm: BatchNorm, use_running_average: bool) -> jax.Array:
+        """Maps [B, H, W, C] to the same shape, after `norm` with its activation."""
+        weights = self._weights()
+        if norm.uses_running_average(use_running_average):
+            x = norm(x, use_running_average=True)
+            mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32).astype(x.dtype)
+            return x * gates_of(mean, weights)[:, None, None]
+        out, mean, variance = batch_norm_squeeze_excitation(
+            *norm.operands(x), weights, **norm.settings
+        )
+        norm.follow(mean, variance)
+        return out
+
+    def _weights(self) -> Weights:
+        # `nnx.Linear` makes a bias where nothing else is said.
+        assert self.reduce.bias is not None
+        assert self.expand.bias is not None
+        parameters = self.reduce.kernel, self.reduce.bias, self.expand.kernel, self.expand.bias
+        return Weights(*(parameter[...].astype(self.dtype) for parameter in parameters))
 
 
 class MBConv(nnx.Module):
@@ -91,9 +115,11 @@ class MBConv(nnx.Module):
         y = x
         if self.expands:
             y = self.expand_norm(self.expand(y), use_running_average=evaluate)
-        y = self.depthwise_norm(self.depthwise(y), use_running_average=evaluate)
+        y = self.depthwise(y)
         if self.squeezes:
-            y = self.squeeze_excitation(y)
+            y = self.squeeze_excitation(y, self.depthwise_norm, use_running_average=evaluate)
+        else:
+            y = self.depthwise_norm(y, use_running_average=evaluate)
         y = self.project_norm(self.project(y), use_running_average=evaluate)
         if not self.residual:
             return y

@@ -19,8 +19,9 @@ from stochconv_jax.ops.padding import Pads
 TARGETS = (
     "stochastic_conv",
     "stochastic_conv_kernel_gradient",
-    "batch_norm_sums",
+    "batch_norm_powers",
     "batch_norm",
+    "batch_norm_activated_sums",
     "batch_norm_gradient_sums",
     "batch_norm_gradient",
     "depthwise_conv",
@@ -95,44 +96,52 @@ def native_kernel_gradient(
     return _call(target, kernel.shape, *operands).astype(kernel.dtype)
 
 
-def native_sums(x: jax.Array) -> jax.Array:
-    """Returns the sums of x and of x^2 over rows, float32 [2, C], of float32 [N, C].
+def native_power_sums(x: jax.Array) -> jax.Array:
+    """Does what `power_sums` of batch_norm_passes.py does, for float32; as all of these.
 
-    They are the same however many threads there are, as are those of `native_gradient_sums`.
+    Sums are the same however many threads there are.
     """
-    return _call("batch_norm_sums", (2, x.shape[1]), x)
+    return _call("batch_norm_powers", (x.shape[0], 2, x.shape[2]), x)
 
 
-def native_normalise(x: jax.Array, channels: jax.Array, activation: Activation) -> jax.Array:
-    """Returns f(z), z = (x - mean) * slope + bias, like x.
+def native_activated(
+    x: jax.Array, channels: jax.Array, gates: jax.Array, activation: Activation
+) -> jax.Array:
+    """Does what `activated` does."""
+    return _call("batch_norm", x.shape, x, channels, gates, **_number(activation))
 
-    Args:
-      x: float32 [N, C].
-      channels: mean, slope and bias, float32 [3, C].
-      activation: f.
-    """
-    return _call("batch_norm", x.shape, x, channels, **_number(activation))
+
+def native_activated_sums(
+    x: jax.Array, channels: jax.Array, gates: jax.Array, activation: Activation
+) -> jax.Array:
+    """Does what `activated_sums` does."""
+    shape = (x.shape[0], 1, x.shape[2])
+    return _call("batch_norm_activated_sums", shape, x, channels, gates, **_number(activation))
 
 
 def native_gradient_sums(
-    x: jax.Array, cotangent: jax.Array, channels: jax.Array, activation: Activation
+    x: jax.Array,
+    channels: jax.Array,
+    gates: jax.Array,
+    cotangent: jax.Array,
+    activation: Activation,
 ) -> jax.Array:
-    """Returns the sums of dz and of dz * (x - mean) over rows, float32 [2, C].
-
-    dz = cotangent * f'(z), with z of the same x and channels as in `native_normalise`.
-    """
-    shape = (2, x.shape[1])
-    return _call("batch_norm_gradient_sums", shape, x, cotangent, channels, **_number(activation))
+    """Does what `gradient_sums` does."""
+    shape = (x.shape[0], 5 if gates.shape[1] else 2, x.shape[2])
+    operands = (x, channels, gates, cotangent)
+    return _call("batch_norm_gradient_sums", shape, *operands, **_number(activation))
 
 
 def native_input_gradient(
-    x: jax.Array, cotangent: jax.Array, channels: jax.Array, activation: Activation
+    x: jax.Array,
+    channels: jax.Array,
+    gates: jax.Array,
+    cotangent: jax.Array,
+    activation: Activation,
 ) -> jax.Array:
-    """Returns (dz - mean_outer) * slope + (x - mean) * tilt, like x.
-
-    `channels` are mean, slope, bias, mean_outer and tilt, float32 [5, C].
-    """
-    return _call("batch_norm_gradient", x.shape, x, cotangent, channels, **_number(activation))
+    """Does what `input_gradient` does."""
+    operands = (x, channels, gates, cotangent)
+    return _call("batch_norm_gradient", x.shape, *operands, **_number(activation))
 
 
 def _number(activation: Activation) -> dict[str, np.int64]:

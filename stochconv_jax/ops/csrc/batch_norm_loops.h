@@ -19,6 +19,10 @@ struct Part {
     std::memcpy(&vector, array + at, kWhole ? sizeof(Vector) : left * sizeof(float));
   }
 
+  INLINE void clear_rest(Vector& vector) const {
+    for (int64_t lane = left; !kWhole && lane < kLanes; ++lane) vector[lane] = 0.0f;
+  }
+
   INLINE void store(const Vector& vector, float* array) const {
     std::memcpy(array + at, &vector, kWhole ? sizeof(Vector) : left * sizeof(float));
   }
@@ -68,110 +72,162 @@ INLINE void sigmoid(const Vector& z, Vector& s) {
   s = 1.0f / (1.0f + s);
 }
 
+// y = f(z), and f'(z), which costs nothing where it is not used.
 template <Activation kActivation>
-INLINE void activate(const Vector& z, Vector& y) {
-  y = z;
-  if constexpr (kActivation == kSilu) {
-    sigmoid(z, y);
-    y *= z;
-  }
-  if constexpr (kActivation == kRelu || kActivation == kRelu6) y = z < 0.0f ? Vector{} : z;
-  if constexpr (kActivation == kRelu6) y = y > 6.0f ? Vector{} + 6.0f : y;
-}
-
-// Multiplies a cotangent by the derivative at z.
-template <Activation kActivation>
-INLINE void pull_back(const Vector& z, Vector& cotangent) {
-  if constexpr (kActivation == kSilu) {
+INLINE void activate(const Vector& z, Vector& y, Vector& derivative) {
+  const Vector zero = {}, one = zero + 1.0f, six = zero + 6.0f;
+  if constexpr (kActivation == kNone) {
+    y = z;
+    derivative = one;
+  } else if constexpr (kActivation == kRelu) {
+    y = z < 0.0f ? zero : z;  // what is not a number stays so
+    derivative = z > 0.0f ? one : zero;
+  } else if constexpr (kActivation == kRelu6) {
+    y = z < 0.0f ? zero : z > 6.0f ? six : z;
+    derivative = z > 0.0f ? z < 6.0f ? one : zero : zero;
+  } else {
     Vector s;
     sigmoid(z, s);
-    cotangent *= s + z * s * (1.0f - s);
+    y = z * s;
+    derivative = s + y * (1.0f - s);
   }
-  if constexpr (kActivation == kRelu || kActivation == kRelu6)
-    cotangent = z > 0.0f ? cotangent : Vector{};
-  if constexpr (kActivation == kRelu6) cotangent = z < 6.0f ? cotangent : Vector{};
 }
 
-// The channels' values at one place.
-struct Place {
-  Vector mean, slope, bias;
+// What the channels make of a vector of x.
+template <Activation kActivation>
+struct Normalised {
+  Vector centred, y, derivative;
 
-  INLINE Place(const Channels& channels, int64_t place) {
-    load(channels.mean + place, mean);
-    load(channels.slope + place, slope);
-    load(channels.bias + place, bias);
+  template <typename Part>
+  INLINE Normalised(const Channels& channels, const float* x, const Part& part) {
+    Vector mean, slope, bias;
+    part.load(x, centred);
+    load(channels.mean + part.place, mean);
+    load(channels.slope + part.place, slope);
+    load(channels.bias + part.place, bias);
+    centred -= mean;
+    activate<kActivation>(centred * slope + bias, y, derivative);
   }
 };
 
-template <Activation kActivation>
-void normalise(const Channels& channels, const float* x, int64_t count, float* y) {
+template <bool kGated, Activation kActivation>
+INLINE void normalise_with(const Channels& channels, const float* x, int64_t count, float* out) {
   for_parts(count, channels.period, [&](const auto& part) {
-    const Place p(channels, part.place);
-    Vector value, out;
-    part.load(x, value);
-    activate<kActivation>((value - p.mean) * p.slope + p.bias, out);
-    part.store(out, y);
+    Normalised<kActivation> n(channels, x, part);
+    if constexpr (kGated) {
+      Vector gate;
+      load(channels.gate + part.place, gate);
+      n.y *= gate;
+    }
+    part.store(n.y, out);
   });
 }
 
 template <Activation kActivation>
-void input_gradient(const Channels& channels, const float* x, const float* cotangent, int64_t count,
-                    float* gradient) {
+void ungated(const Channels& channels, const float* x, int64_t count, float* out) {
+  normalise_with<false, kActivation>(channels, x, count, out);
+}
+
+template <Activation kActivation>
+void gated(const Channels& channels, const float* x, int64_t count, float* out) {
+  normalise_with<true, kActivation>(channels, x, count, out);
+}
+
+template <bool kGated, Activation kActivation>
+INLINE void gradient_with(const Channels& channels, const float* x, const float* cotangent,
+                          int64_t count, float* gradient) {
   for_parts(count, channels.period, [&](const auto& part) {
-    const Place p(channels, part.place);
-    Vector value, outer, mean_outer, tilt;
-    part.load(x, value);
+    const Normalised<kActivation> n(channels, x, part);
+    Vector outer, slope, mean_outer, tilt;
     part.load(cotangent, outer);
+    load(channels.slope + part.place, slope);
     load(channels.mean_outer + part.place, mean_outer);
     load(channels.tilt + part.place, tilt);
-    value -= p.mean;
-    pull_back<kActivation>(value * p.slope + p.bias, outer);
-    part.store((outer - mean_outer) * p.slope + value * tilt, gradient);
+    if constexpr (kGated) {
+      Vector gate, pooled;
+      load(channels.gate + part.place, gate);
+      load(channels.pooled + part.place, pooled);
+      outer = outer * gate + pooled;
+    }
+    part.store((outer * n.derivative - mean_outer) * slope + n.centred * tilt, gradient);
   });
 }
 
-// Adds two terms of every value to the sums of its place, kTogether periods at a time, so that the
-// sums are read and written once for so many.
-template <typename Terms>
-INLINE void add_terms(int64_t count, int64_t period, float* sums, float* products,
-                      const Terms& terms) {
+template <Activation kActivation>
+void ungated_gradient(const Channels& channels, const float* x, const float* cotangent,
+                      int64_t count, float* gradient) {
+  gradient_with<false, kActivation>(channels, x, cotangent, count, gradient);
+}
+
+template <Activation kActivation>
+void gated_gradient(const Channels& channels, const float* x, const float* cotangent, int64_t count,
+                    float* gradient) {
+  gradient_with<true, kActivation>(channels, x, cotangent, count, gradient);
+}
+
+// Adds kTerms terms of every value to the sums of its place, which lie a period apart, kTogether
+// periods at a time, so that the sums are read and written once for so many.
+template <int kTerms, typename Terms>
+INLINE void add_terms(int64_t count, int64_t period, float* sums, const Terms& terms) {
   for (int64_t begin = 0; begin < count; begin += kTogether * period)
     for (int64_t place = 0; place < period; place += kLanes) {
-      Vector sum, product;
-      load(sums + place, sum);
-      load(products + place, product);
+      Vector sum[kTerms];
+      for (int term = 0; term < kTerms; ++term) load(sums + term * period + place, sum[term]);
       for (int64_t at = begin + place, n = 0; n < kTogether && at < count; at += period, ++n)
-        for_part(at, place, count, [&](const auto& part) {
-          Vector one, other;
-          terms(part, one, other);
-          sum += one;
-          product += other;
-        });
-      store(sum, sums + place);
-      store(product, products + place);
+        for_part(at, place, count, [&](const auto& part) { terms(part, sum); });
+      for (int term = 0; term < kTerms; ++term) store(sum[term], sums + term * period + place);
     }
 }
 
 // Adds x and x^2.
-void add_powers(int64_t period, const float* x, int64_t count, float* sums, float* squares) {
-  add_terms(count, period, sums, squares, [&](const auto& part, Vector& value, Vector& square) {
+void add_powers(int64_t period, const float* x, int64_t count, float* sums) {
+  add_terms<2>(count, period, sums, [&](const auto& part, Vector* sum) {
+    Vector value;
     part.load(x, value);
-    square = value * value;
+    sum[0] += value;
+    sum[1] += value * value;
   });
 }
 
-// Adds the cotangents of what was activated, and their products with x - mean.
+// Adds y.
+template <Activation kActivation>
+void add_activated(const Channels& channels, const float* x, int64_t count, float* sums) {
+  add_terms<1>(count, channels.period, sums, [&](const auto& part, Vector* sum) {
+    // The zeros that stand for what is not there would be activated too.
+    Normalised<kActivation> n(channels, x, part);
+    part.clear_rest(n.y);
+    sum[0] += n.y;
+  });
+}
+
+// Adds dz = cotangent * f'(z) and dz * (x - mean).
 template <Activation kActivation>
 void add_products(const Channels& channels, const float* x, const float* cotangent, int64_t count,
-                  float* sums, float* products) {
-  const auto terms = [&](const auto& part, Vector& outer, Vector& product) {
-    const Place p(channels, part.place);
-    Vector value;
-    part.load(x, value);
+                  float* sums) {
+  add_terms<2>(count, channels.period, sums, [&](const auto& part, Vector* sum) {
+    const Normalised<kActivation> n(channels, x, part);
+    Vector outer;
     part.load(cotangent, outer);
-    value -= p.mean;
-    pull_back<kActivation>(value * p.slope + p.bias, outer);
-    product = outer * value;
-  };
-  add_terms(count, channels.period, sums, products, terms);
+    outer *= n.derivative;
+    sum[0] += outer;
+    sum[1] += outer * n.centred;
+  });
+}
+
+// Adds those of the cotangent, those of 1 in its place, and cotangent * y.
+template <Activation kActivation>
+void add_gated_products(const Channels& channels, const float* x, const float* cotangent,
+                        int64_t count, float* sums) {
+  add_terms<5>(count, channels.period, sums, [&](const auto& part, Vector* sum) {
+    Normalised<kActivation> n(channels, x, part);
+    Vector outer;
+    part.load(cotangent, outer);
+    part.clear_rest(n.derivative);
+    sum[4] += outer * n.y;
+    outer *= n.derivative;
+    sum[0] += outer;
+    sum[1] += outer * n.centred;
+    sum[2] += n.derivative;
+    sum[3] += n.derivative * n.centred;
+  });
 }
