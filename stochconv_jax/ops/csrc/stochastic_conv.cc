@@ -1,8 +1,9 @@
 // The stochastic convolution and the gradient of its kernels on CPUs, as XLA calls them.
 //
 // ops/stochastic_conv.py has the equation, and the form in JAX that this one must equal. Here
-// pixels are made floats in registers, for two rows of a map at once, and maps are transposed to
-// channels last, kKernels at a time, while they are in the cache.
+// pixels are made floats in registers, once for all rows of the kernel that meet them, the next
+// window's are asked for meanwhile, and maps are transposed to channels last, kKernels at a time,
+// while they are in the cache, and written past it.
 
 #include "stochastic_conv.h"
 
@@ -20,6 +21,13 @@ namespace ffi = xla::ffi;
 
 namespace {
 
+// Lets every thread see what this one has written past the caches.
+INLINE void finish_streams() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 #if defined(__x86_64__)
 BEGIN_TARGET(AVX512_FEATURES)
 namespace lanes_16 {
@@ -28,6 +36,7 @@ INLINE void widen(const uint8_t* pixels, __m512& floats) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pixels));
   floats = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
+INLINE void stream_aligned(const __m512& floats, float* to) { _mm512_stream_ps(to, floats); }
 #include "stochastic_conv_loops.h"
 }  // namespace lanes_16
 END_TARGET
@@ -38,6 +47,7 @@ INLINE void widen(const uint8_t* pixels, __m256& floats) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixels));
   floats = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
 }
+INLINE void stream_aligned(const __m256& floats, float* to) { _mm256_stream_ps(to, floats); }
 #include "stochastic_conv_loops.h"
 }  // namespace lanes_8
 END_TARGET
@@ -47,6 +57,10 @@ constexpr int kLanes = 4;
 template <typename V>
 INLINE void widen(const uint8_t* pixels, V& floats) {
   for (int lane = 0; lane < kLanes; ++lane) floats[lane] = pixels[lane];
+}
+template <typename V>
+INLINE void stream_aligned(const V& floats, float* to) {
+  std::memcpy(to, &floats, sizeof(V));
 }
 #include "stochastic_conv_loops.h"
 }  // namespace lanes_4

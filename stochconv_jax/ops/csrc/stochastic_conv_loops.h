@@ -1,5 +1,6 @@
 // The loops of the stochastic convolution, for vectors of kLanes floats; `widen` makes floats of so
-// many pixels. stochastic_conv.cc includes this once for each width.
+// many pixels, and `stream_aligned` writes them past the caches. stochastic_conv.cc includes this
+// once for each width.
 
 // Vectors of a row that are summed in registers together, for two rows.
 constexpr int kVectors = kLanes == 16 ? 7 : 4;
@@ -11,6 +12,14 @@ INLINE void load(const float* from, Vector& vector) { std::memcpy(&vector, from,
 INLINE void store(const Vector& vector, float* to) { std::memcpy(to, &vector, sizeof(Vector)); }
 
 INLINE void widen(const float* pixels, Vector& floats) { load(pixels, floats); }
+
+// Writes past the caches, where the address allows it.
+INLINE void stream(const Vector& vector, float* to) {
+  if (reinterpret_cast<uintptr_t>(to) % sizeof(Vector) == 0)
+    stream_aligned(vector, to);
+  else
+    store(vector, to);
+}
 
 // Adds kCount vectors of the blocks of some taps, weighted, to a row of a map and to the next one.
 template <int kCount, bool kFirst, bool kSecond, typename Pixel>
@@ -81,7 +90,9 @@ INLINE void interleave_all(const Vector* from, Vector* to) {
   }
 }
 
-// to[x, k] = from[k, x] for kLanes rows of kLanes.
+// to[x, k] = from[k, x] for kLanes rows of kLanes. With kStream past the caches, which need not
+// read then what is overwritten.
+template <bool kStream>
 INLINE void transpose_block(const float* from, int64_t from_row, float* to, int64_t to_row) {
   Vector one[kLanes], other[kLanes];
 #pragma GCC unroll 16
@@ -91,31 +102,41 @@ INLINE void transpose_block(const float* from, int64_t from_row, float* to, int6
   if constexpr (kLanes >= 8) interleave_all(one, other);
   if constexpr (kLanes >= 16) interleave_all(other, one);
 #pragma GCC unroll 16
-  for (int x = 0; x < kLanes; ++x) store(kLanes == 8 ? other[x] : one[x], to + x * to_row);
+  for (int x = 0; x < kLanes; ++x) {
+    const Vector& row = kLanes == 8 ? other[x] : one[x];
+    if constexpr (kStream)
+      stream(row, to + x * to_row);
+    else
+      store(row, to + x * to_row);
+  }
 }
 
 // to[x, k] = from[k, x] for `rows` rows of `columns`.
+template <bool kStream>
 INLINE void transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
                       int64_t to_row) {
   const int64_t whole_rows = rows / kLanes * kLanes, whole_columns = columns / kLanes * kLanes;
-  for (int64_t k = 0; k < whole_rows; k += kLanes)
-    for (int64_t x = 0; x < whole_columns; x += kLanes)
-      transpose_block(from + k * from_row + x, from_row, to + x * to_row + k, to_row);
+  for (int64_t x = 0; x < whole_columns; x += kLanes)
+    for (int64_t k = 0; k < whole_rows; k += kLanes)
+      transpose_block<kStream>(from + k * from_row + x, from_row, to + x * to_row + k, to_row);
   for (int64_t k = 0; k < rows; ++k)
     for (int64_t x = k < whole_rows ? whole_columns : 0; x < columns; ++x)
       to[x * to_row + k] = from[k * from_row + x];
 }
 
-// Asks the memory for a part of a row of the output, which is written when kKernels kernels have
-// asked for theirs.
+// Asks for what two rows of a map will meet in every plane.
 template <typename Pixel>
-INLINE void prefetch_out(const Operands<Pixel>& operands, int64_t image, int64_t row, int64_t first,
-                         int64_t kernel) {
-  const Geometry& g = operands.geometry;
-  float* out = operands.out + g.out_offset(image, row) + first;
-  const int64_t begin = g.out_width * kernel / kKernels;
-  const int64_t end = g.out_width * (kernel + 1) / kKernels;
-  for (int64_t x = begin; x < end; ++x) __builtin_prefetch(out + x * g.kernels, 1);
+INLINE void prefetch_rows(const Geometry& g, const Pixel* const* blocks, int64_t row) {
+  constexpr int64_t kLine = 64 / sizeof(Pixel);
+  for (int64_t i = 0; i < g.rows; ++i)
+    for (int64_t place = 0; place < std::min(g.columns, g.wide) * g.channels; ++place) {
+      const Pixel* at = blocks[i * g.row_taps() + place] + row * g.width;
+      for (int64_t x = 0; x < g.out_width + kLine; x += kLine) {
+        const int64_t within = std::min(x, g.out_width - 1);
+        __builtin_prefetch(at + within, 0, 2);
+        __builtin_prefetch(at + g.width + within, 0, 2);
+      }
+    }
 }
 
 // The maps of all kernels of one image, kRows rows of them.
@@ -124,16 +145,17 @@ void maps(const Operands<Pixel>& operands, int64_t unit) {
   const Geometry& g = operands.geometry;
   const int64_t image = unit / g.row_blocks(), first_row = unit % g.row_blocks() * kRows;
   const int64_t rows = std::min(kRows, g.out_height - first_row);
-  Blocks<Pixel> blocks(g);
+  Blocks<Pixel> blocks(g), next(g);
+  next.seek(operands, image, 0);
   std::vector<float> tile(rows * kKernels * g.out_width);
   for (int64_t first = 0; first < g.kernels; first += kKernels) {
     const int64_t count = std::min(kKernels, g.kernels - first);
     for (int64_t k = 0; k < count; ++k) {
-      blocks.seek(operands, image, first + k);
+      std::swap(blocks, next);
+      next.seek(operands, image, std::min(first + k + 1, g.kernels - 1));
       const float* weights = operands.weights + (first + k) * g.taps();
       for (int64_t r = 0; r < rows; r += 2) {
-        for (int64_t row = r; row < std::min(r + 2, rows); ++row)
-          prefetch_out(operands, image, first_row + row, first, k);
+        prefetch_rows(g, next.data(), first_row + r);
         float* out = tile.data() + (r * kKernels + k) * g.out_width;
         if (r + 1 < rows)
           map_rows<true>(g, blocks.data(), first_row + r, weights, out,
@@ -143,29 +165,81 @@ void maps(const Operands<Pixel>& operands, int64_t unit) {
       }
     }
     for (int64_t r = 0; r < rows; ++r)
-      transpose(tile.data() + r * kKernels * g.out_width, g.out_width, count, g.out_width,
-                operands.out + g.out_offset(image, first_row + r) + first, g.kernels);
+      transpose<true>(tile.data() + r * kKernels * g.out_width, g.out_width, count, g.out_width,
+                      operands.out + g.out_offset(image, first_row + r) + first, g.kernels);
+  }
+  finish_streams();
+}
+
+// Some rows of the cotangent of one kernel's map.
+struct Cotangent {
+  const float* values;
+  int64_t first_row, rows, step;
+
+  const float* row(int64_t row) const { return values + (row - first_row) * step; }
+};
+
+// Adds products of kTaps blocks with the rows of a cotangent to the taps' sums, and with kBoth
+// those to the taps that are a stride further down. These meet a row of pixels with the row of the
+// map before, so that its pixels are made floats once.
+template <int kTaps, bool kBoth, typename Pixel>
+INLINE void add_products(const Geometry& g, const Pixel* const* blocks, const Cotangent& cotangent,
+                         float* totals) {
+  float* totals_below = totals + (kBoth ? g.rows * g.row_taps() * kLanes : 0);
+  Vector sums[kTaps], below[kTaps], outer, outer_above, block;
+  for (int tap = 0; tap < kTaps; ++tap) {
+    load(totals + tap * kLanes, sums[tap]);
+    load(totals_below + tap * kLanes, below[tap]);
+  }
+  const int64_t end = cotangent.first_row + cotangent.rows;
+  const auto add_row = [&](auto here, auto above, int64_t row) {
+    for (int64_t x = 0; x + kLanes <= g.out_width; x += kLanes) {
+      if constexpr (here) load(cotangent.row(row) + x, outer);
+      if constexpr (above) load(cotangent.row(row - 1) + x, outer_above);
+      for (int tap = 0; tap < kTaps; ++tap) {
+        widen(blocks[tap] + row * g.width + x, block);
+        if constexpr (here) sums[tap] += outer * block;
+        if constexpr (above) below[tap] += outer_above * block;
+      }
+    }
+  };
+  add_row(std::true_type(), std::false_type(), cotangent.first_row);
+  for (int64_t row = cotangent.first_row + 1; row < end; ++row)
+    add_row(std::true_type(), std::bool_constant<kBoth>(), row);
+  if constexpr (kBoth) add_row(std::false_type(), std::true_type(), end);
+  for (int tap = 0; tap < kTaps; ++tap) {
+    store(sums[tap], totals + tap * kLanes);
+    if constexpr (kBoth) store(below[tap], totals_below + tap * kLanes);
   }
 }
 
-// Adds the products of kTaps blocks with a row of a kernel's cotangent to the taps' sums.
-template <int kTaps, typename Pixel>
-INLINE void add_products(const Pixel* const* blocks, int64_t offset, const float* cotangent,
-                         int64_t width, float* totals) {
-  Vector sums[kTaps], outer, block;
-  for (int tap = 0; tap < kTaps; ++tap) load(totals + tap * kLanes, sums[tap]);
-  int64_t x = 0;
-  for (; x + kLanes <= width; x += kLanes) {
-    load(cotangent + x, outer);
-    for (int tap = 0; tap < kTaps; ++tap) {
-      widen(blocks[tap] + offset + x, block);
-      sums[tap] += outer * block;
+template <bool kBoth, typename Pixel>
+INLINE void add_tap_row(const Geometry& g, const Pixel* const* blocks, const Cotangent& cotangent,
+                        float* totals) {
+  int64_t tap = 0;
+  for (; tap + kTogether <= g.row_taps(); tap += kTogether)
+    add_products<kTogether, kBoth>(g, blocks + tap, cotangent, totals + tap * kLanes);
+  for (; tap < g.row_taps(); ++tap)
+    add_products<1, kBoth>(g, blocks + tap, cotangent, totals + tap * kLanes);
+}
+
+// Adds the products with a row of a cotangent to all taps' sums, a vector for each tap.
+template <typename Pixel>
+INLINE void add_all_products(const Geometry& g, const Pixel* const* blocks,
+                             const Cotangent& cotangent, float* totals) {
+  for (int64_t base = 0; base < g.tall; base += 2 * g.rows)
+    for (int64_t i = base; i < std::min(base + g.rows, g.tall); ++i) {
+      const int64_t tap = i * g.row_taps();
+      if (i + g.rows < g.tall)
+        add_tap_row<true>(g, blocks + tap, cotangent, totals + tap * kLanes);
+      else
+        add_tap_row<false>(g, blocks + tap, cotangent, totals + tap * kLanes);
     }
-  }
-  for (int tap = 0; tap < kTaps; ++tap) store(sums[tap], totals + tap * kLanes);
-  for (; x < width; ++x)
-    for (int tap = 0; tap < kTaps; ++tap)
-      totals[tap * kLanes] += cotangent[x] * blocks[tap][offset + x];
+  // What fills no vector.
+  for (int64_t row = cotangent.first_row; row < cotangent.first_row + cotangent.rows; ++row)
+    for (int64_t x = g.out_width / kLanes * kLanes; x < g.out_width; ++x)
+      for (int64_t tap = 0; tap < g.taps(); ++tap)
+        totals[tap * kLanes] += cotangent.row(row)[x] * blocks[tap][row * g.width + x];
 }
 
 // The gradient of kKernels kernels of one image.
@@ -181,20 +255,17 @@ void gradient(const Operands<Pixel>& operands, int64_t unit) {
   for (int64_t first_row = 0; first_row < g.out_height; first_row += kRows) {
     const int64_t rows = std::min(kRows, g.out_height - first_row);
     for (int64_t r = 0; r < rows; ++r)
-      transpose(operands.cotangent + g.out_offset(image, first_row + r) + first, g.kernels,
-                g.out_width, count, tile.data() + r * kKernels * g.out_width, g.out_width);
-    for (int64_t k = 0; k < count; ++k)
-      for (int64_t row = first_row; row < first_row + rows; ++row) {
-        const float* cotangent = tile.data() + ((row - first_row) * kKernels + k) * g.out_width;
-        const Pixel* const* from = blocks[k].data();
-        float* sums = totals.data() + k * taps * kLanes;
-        int64_t tap = 0;
-        for (; tap + kTogether <= taps; tap += kTogether)
-          add_products<kTogether>(from + tap, row * g.width, cotangent, g.out_width,
-                                  sums + tap * kLanes);
-        for (; tap < taps; ++tap)
-          add_products<1>(from + tap, row * g.width, cotangent, g.out_width, sums + tap * kLanes);
-      }
+      transpose<false>(operands.cotangent + g.out_offset(image, first_row + r) + first, g.kernels,
+                       g.out_width, count, tile.data() + r * kKernels * g.out_width, g.out_width);
+    for (int64_t k = 0; k < count; ++k) {
+      // The next kernel's pixels here, or the first one's below.
+      const bool last = k + 1 == count;
+      for (int64_t r = 0; r < rows; r += 2)
+        prefetch_rows(g, blocks[last ? 0 : k + 1].data(), first_row + r + (last ? rows : 0));
+      const Cotangent cotangent = {tile.data() + k * g.out_width, first_row, rows,
+                                   kKernels * g.out_width};
+      add_all_products(g, blocks[k].data(), cotangent, totals.data() + k * taps * kLanes);
+    }
   }
   for (int64_t row = 0; row < count * taps; ++row) {
     float* sum = operands.sums + (image * g.kernels + first) * taps + row;
