@@ -3,7 +3,8 @@
 // Rows of channels lie one after the other, and `period` values are the fewest that are both whole
 // rows and whole vectors. What belongs to the channels is repeated to fill as many.
 
-using Vector __attribute__((vector_size(4 * kLanes))) = float;
+#include "vector_loops.h"
+
 using Integers __attribute__((vector_size(4 * kLanes))) = int32_t;
 
 // Some vector of an array: `at` of it, with the channels' values at `place` in a period. The last
@@ -42,10 +43,6 @@ INLINE void for_parts(int64_t count, int64_t period, const Work& work) {
     for (int64_t place = 0; place < std::min(period, count - begin); place += kLanes)
       for_part(begin + place, place, count, work);
 }
-
-INLINE void load(const float* from, Vector& vector) { std::memcpy(&vector, from, sizeof(Vector)); }
-
-INLINE void store(const Vector& vector, float* to) { std::memcpy(to, &vector, sizeof(Vector)); }
 
 // e^x to 1.2e-7 of it. With n = round(x / ln 2) and r = x - n ln 2 it is 2^n e^r, and the
 // polynomial in r has the least relative error for |r| <= ln 2 / 2 but for its first two terms.

@@ -1,19 +1,10 @@
 // The loops of depthwise convolutions; depthwise_conv.cc includes this once for each width of
 // vectors. A vector holds neighbouring channels of one pixel.
 
-using Vector __attribute__((vector_size(4 * kLanes))) = float;
+#include "vector_loops.h"
 
-template <typename V>
-INLINE void load(const float* from, V& value) {
-  std::memcpy(&value, from, sizeof(V));
-}
-
-template <typename V>
-INLINE void store(const V& value, float* to) {
-  std::memcpy(to, &value, sizeof(V));
-}
-
-// Calls work(Vector{}, channel) for whole vectors of channels and work(float{}, channel) for others.
+// Calls work(Vector{}, channel) for whole vectors of channels and work(float{}, channel) for
+// others.
 template <typename Work>
 INLINE void for_channels(int64_t channels, const Work& work) {
   int64_t c = 0;
@@ -37,7 +28,8 @@ INLINE void whole_pixels(const Line* lines, int64_t count, int64_t x, int64_t c,
       load(from + p * channels, pixel);
 #pragma GCC unroll 16
       for (int o = 0; o < kPixels; ++o)
-        if (p - o * kStride >= 0 && p - o * kStride < kTaps) sums[o] += pixel * taps[p - o * kStride];
+        if (p - o * kStride >= 0 && p - o * kStride < kTaps)
+          sums[o] += pixel * taps[p - o * kStride];
     }
   }
   for (int o = 0; o < kPixels; ++o) store(sums[o], out + (x + o) * out_step + c);
@@ -72,19 +64,22 @@ INLINE void add_lines(const Line* lines, int64_t count, int64_t width, float* ou
   int64_t x = 0;
   const auto edges_to = [&](int64_t last) __attribute__((always_inline)) {
     for (; x < last; ++x)
-      for_channels(channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
-        edge_pixel<kTaps, kStride, decltype(v)>(lines, count, x, c, out, out_step);
-      });
+      for_channels(
+          channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
+            edge_pixel<kTaps, kStride, decltype(v)>(lines, count, x, c, out, out_step);
+          });
   };
   edges_to(begin);
   for (; x + kPixels <= end; x += kPixels)
-    for_channels(channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
-      whole_pixels<kTaps, kStride, kPixels, decltype(v)>(lines, count, x, c, out, out_step);
-    });
+    for_channels(
+        channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
+          whole_pixels<kTaps, kStride, kPixels, decltype(v)>(lines, count, x, c, out, out_step);
+        });
   for (; x < end; ++x)
-    for_channels(channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
-      whole_pixels<kTaps, kStride, 1, decltype(v)>(lines, count, x, c, out, out_step);
-    });
+    for_channels(
+        channels, [&](auto v, int64_t c) __attribute__((always_inline)) {
+          whole_pixels<kTaps, kStride, 1, decltype(v)>(lines, count, x, c, out, out_step);
+        });
   edges_to(width);
 }
 
@@ -142,10 +137,11 @@ INLINE void image_gradient(const Geometry& g, const float* image, const float* c
 void kernel_gradient(const Geometry& g, const float* image, const float* cotangent, int64_t first,
                      float* out) {
   const int64_t last = std::min(first + kGroup, g.channels);
-  for_channels(last - first, [&](auto v, int64_t c) __attribute__((always_inline)) {
-    if (g.taps == 3)
-      image_gradient<3, decltype(v)>(g, image, cotangent, first + c, out);
-    else
-      image_gradient<5, decltype(v)>(g, image, cotangent, first + c, out);
-  });
+  for_channels(
+      last - first, [&](auto v, int64_t c) __attribute__((always_inline)) {
+        if (g.taps == 3)
+          image_gradient<3, decltype(v)>(g, image, cotangent, first + c, out);
+        else
+          image_gradient<5, decltype(v)>(g, image, cotangent, first + c, out);
+      });
 }

@@ -45,9 +45,9 @@ inline int widest_vector() {
 
 // A function of the loops that are compiled for each width, as this processor is to run it.
 #if defined(__x86_64__)
-#define WIDEST(function)                            \
-  (widest_vector() == 16  ? &lanes_16::function     \
-   : widest_vector() == 8 ? &lanes_8::function      \
+#define WIDEST(function)                        \
+  (widest_vector() == 16  ? &lanes_16::function \
+   : widest_vector() == 8 ? &lanes_8::function  \
                           : &lanes_4::function)
 #else
 #define WIDEST(function) (&lanes_4::function)
