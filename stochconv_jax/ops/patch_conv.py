@@ -4,7 +4,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from stochconv_jax.ops.method import platform_of, run_form
@@ -61,13 +60,22 @@ def _conv(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Array)
 
 
 def _patches(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    height, width = output_size(x.shape[1:3], kernel.shape[:2], strides, pads)
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    bottom, right = (height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1
-    taps = [
-        x[:, i : i + bottom : strides[0], j : j + right : strides[1]]
-        for i, j in np.ndindex(*kernel.shape[:2])
+    batch, image_height, image_width, channels = x.shape
+    (tall, wide), (down, across) = kernel.shape[:2], strides
+    height, width = output_size((image_height, image_width), (tall, wide), strides, pads)
+    (top, _), (left, _) = pads
+    # A row of a patch is a few pieces of the image's row, each as long as a stride: fewer than there
+    # are taps, and XLA:CPU copies them one by one.
+    pieces = -(-wide // across)
+    rows, columns = (height - 1) * down + tall, (width - 1 + pieces) * across
+    edges = (top, rows - image_height - top, 0), (left, columns - image_width - left, 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+    x = x.reshape(batch, rows, columns // across, across * channels)
+    bottom = (height - 1) * down + 1
+    patches = [
+        x[:, i : i + bottom : down, j : j + width, : (wide - j * across) * channels]
+        for i in range(tall)
+        for j in range(pieces)
     ]
-    rows = jnp.concatenate(taps, axis=-1).reshape(-1, np.prod(kernel.shape[:3]))
-    out = rows @ kernel.reshape(-1, kernel.shape[3])
-    return out.reshape(x.shape[0], height, width, kernel.shape[3])
+    out = jnp.concatenate(patches, axis=-1).reshape(-1, tall * wide * channels)
+    return (out @ kernel.reshape(-1, kernel.shape[3])).reshape(batch, height, width, -1)
