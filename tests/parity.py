@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 from flax import nnx
 
 from stochconv_jax.models import load_pretrained
@@ -27,10 +28,19 @@ def keras_twin(
 
 def random_keras(name: str, size: int) -> keras.Model:
     """Returns a network of keras.applications for images of size x size, its weights random."""
-    model = getattr(keras.applications, name)(
-        weights=None, classifier_activation=None, input_shape=(size, size, 3)
-    )
-    randomise(model, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+
+    def draw(initializer, shape, dtype):
+        fan_out = np.prod(shape) / shape[-2]
+        return rng.normal(0, np.sqrt(initializer.scale / fan_out), shape).astype(dtype)
+
+    with pytest.MonkeyPatch.context() as patched:
+        # By NumPy: Keras compiles a program for each shape.
+        patched.setattr(keras.initializers.VarianceScaling, "__call__", draw)
+        model = getattr(keras.applications, name)(
+            weights=None, classifier_activation=None, input_shape=(size, size, 3)
+        )
+    randomise(model, rng)
     return model
 
 

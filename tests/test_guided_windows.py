@@ -22,11 +22,16 @@ def make(**arguments):
     return create_model(Toy(), seed=0, output_size=(8, 16), num_outputs=4, **arguments)
 
 
+@nnx.jit
+def forward(model, batch):
+    return model.forward(batch, Context.of_pass(KEY, batch["index"]))
+
+
 def test_guided_points_are_distributed_as_the_density():
     density = jnp.array([[1.0, 3.0, 0.0], [2.0, 1.0, 5.0]])
     side = (np.arange(240) + 0.5) / 240
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-    points = np.array(guide(jnp.array(grid, jnp.float32), density))
+    points = np.array(jax.jit(guide)(grid.astype(np.float32), density))
     assert points.min() >= 0
     assert points.max() < 1
     found, *_ = np.histogram2d(*points.T, bins=(2, 3), range=((0, 1), (0, 1)))
@@ -38,15 +43,19 @@ def test_guided_points_are_distributed_as_the_density():
 
 def test_without_evidence_guided_points_stay_where_they_are():
     points = jax.random.uniform(KEY, (500, 2))
-    np.testing.assert_allclose(guide(points, jnp.ones((3, 5))), points, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(guide)(points, jnp.ones((3, 5))), points, atol=1e-5)
 
 
 def test_windows_gather_where_the_evidence_is_and_the_floor_looks_everywhere():
     evidence = np.zeros((300, 4, 4), np.float32)
     evidence[:, 1, 2] = 1.0
-    context = Context.of_pass(KEY, jnp.arange(300))
     sampler = GuidedWindows(8, temperature=1.0, floor=0.25)
-    corners = np.array(sampler(context, (400, 400), (21, 21), jnp.array(evidence)))
+
+    @jax.jit
+    def draw(index, evidence):
+        return sampler(Context.of_pass(KEY, index), (400, 400), (21, 21), evidence)
+
+    corners = np.array(draw(np.arange(300), evidence))
     assert corners.min() >= 0
     assert corners.max() <= 400 - 21
     cells = ((corners + 10) // 100).reshape(-1, 2)
@@ -61,9 +70,13 @@ def test_windows_gather_where_the_evidence_is_and_the_floor_looks_everywhere():
 
 def test_the_evidence_is_how_far_a_place_moves_the_logits():
     model = make(placement="guided", branches=("stochastic", "global"))
-    found = model.fixed_outputs(BATCH, Context.of_pass(KEY, jnp.arange(3)))
-    evidence = model.evidence(found)
-    maps = np.array(found["global"].last_map)
+
+    @nnx.jit
+    def look(model, batch):
+        found = model.fixed_outputs(batch, Context.of_pass(KEY, batch["index"]))
+        return model.evidence(found), found["global"].last_map
+
+    evidence, maps = map(np.array, look(model, BATCH))
     assert evidence.shape == maps.shape[:3]
     kernel = np.array(model.classifier.kernel[...])[10:]
     for image in range(3):
@@ -76,8 +89,7 @@ def test_a_bright_place_of_the_small_image_draws_the_windows():
     low = np.full((3, 32, 32, 3), 20, np.uint8)
     low[1, :8, 24:] = 250
     model = make(placement="guided", windows=6)
-    output = model.forward({**BATCH, "image_low": low}, Context.of_pass(KEY, jnp.arange(3)))
-    corners = np.array(output.corners["stochastic"][1])
+    corners = np.array(forward(model, {**BATCH, "image_low": low}).corners["stochastic"][1])
     # Windows of 33x33 in 128x96: those that touch the upper right eighth.
     assert ((corners[:, 0] < 32) & (corners[:, 1] + 33 > 72)).mean() >= 0.5
 

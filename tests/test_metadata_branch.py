@@ -42,8 +42,13 @@ def test_the_ensemble_joins_512_and_256_features_in_one_dense_layer():
 def test_the_branch_is_dense_norm_relu_and_the_logits_depend_on_it():
     model = network("metadata")
     inputs = jax.random.normal(jax.random.key(1), (4, 7))
-    context = Context.of_pass(jax.random.key(0), jnp.arange(4), train=True)
-    found = model.forward({"metadata": inputs}, context, stages=("metadata/head",))
+
+    @nnx.jit
+    def forward(model, inputs):
+        context = Context.of_pass(jax.random.key(0), jnp.arange(4), train=True)
+        return model.forward({"metadata": inputs}, context, stages=("metadata/head",))
+
+    found = forward(model, inputs)
     branch = model.branches.metadata
     x = np.array(inputs) @ np.array(branch.dense.kernel) + np.array(branch.dense.bias)
     x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)

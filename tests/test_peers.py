@@ -101,8 +101,9 @@ def test_mnist_is_read_gzipped_or_not_and_refused_where_it_is_damaged(tmp_path):
 def test_attention_sampling_and_its_gradient_are_unbiased(count):
     """Over every order in which places can be drawn, weighted by its probability."""
     rng = np.random.default_rng(0)
-    logits, features = jnp.array(rng.normal(size=4)), jnp.array(rng.normal(size=(4, 3)))
-    towards = jnp.array(rng.normal(size=3))
+    logits, features, towards = (
+        rng.normal(size=size).astype(np.float32) for size in (4, (4, 3), 3)
+    )
 
     def whole(logits, features):
         return towards @ (jax.nn.softmax(logits) @ features)
@@ -117,9 +118,9 @@ def test_attention_sampling_and_its_gradient_are_unbiased(count):
     left = 1 - np.cumsum(drawn, axis=1) + drawn
     probability = (drawn / left).prod(axis=1)
     assert probability.sum() == pytest.approx(1)
-    both = jax.value_and_grad(sampled, (0, 1))
-    found = jax.vmap(both, (None, None, 0))(logits, features, jnp.array(orders))
-    expected = jax.value_and_grad(whole, (0, 1))(logits, features)
+    both = jax.vmap(jax.value_and_grad(sampled, (0, 1)), (None, None, 0))
+    found = jax.jit(both)(logits, features, orders)
+    expected = jax.jit(jax.value_and_grad(whole, (0, 1)))(logits, features)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(np.tensordot(probability, one, 1), other, atol=1e-5)
 
@@ -127,7 +128,7 @@ def test_attention_sampling_and_its_gradient_are_unbiased(count):
 def test_places_are_drawn_without_replacement_in_proportion_to_the_attention():
     attention = jnp.array([0.5, 0.3, 0.15, 0.05])
     keys = jax.random.split(jax.random.key(0), 4000)
-    places = np.asarray(sample(jnp.tile(attention, (4000, 1)), keys, 3))
+    places = np.asarray(jax.jit(sample, static_argnums=2)(jnp.tile(attention, (4000, 1)), keys, 3))
     assert all(len(set(drawn)) == 3 for drawn in places[:100].tolist())
     first = np.bincount(places[:, 0], minlength=4) / 4000
     np.testing.assert_allclose(first, attention, atol=0.03)
