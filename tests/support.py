@@ -26,10 +26,12 @@ SMALL = {
     "eval.resamples": "20",
     "train.epochs": "2",
 }
+# The same with a network that compiles in a moment, and has neither statistics nor dropout.
+TOY = SMALL | {"model.backbone": "toy", "model.join": "head", "model.windows": "2"}
 # A program that keeps others out of the directory of a run until its input ends.
 HOLD = """
 import pathlib, sys
-from stochconv_jax.runs.run import locked
+from stochconv_jax.runs.lock import locked
 with locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

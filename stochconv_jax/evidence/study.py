@@ -17,7 +17,7 @@ from stochconv_jax.hosts.exchange import of_first, process_count, together
 from stochconv_jax.models.from_config import model_from_config
 from stochconv_jax.runs.compilation_cache import keep_compiled
 from stochconv_jax.runs.identity import check_config
-from stochconv_jax.runs.run import run_lock
+from stochconv_jax.runs.lock import run_lock
 from stochconv_jax.training.early_stopping import is_finished
 from stochconv_jax.training.history import read_history
 from stochconv_jax.training.loop import train

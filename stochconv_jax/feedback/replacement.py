@@ -12,7 +12,7 @@ from stochconv_jax.errors import InputError
 from stochconv_jax.feedback.record import write_record
 from stochconv_jax.feedback.retraining import Outcome, Retraining
 from stochconv_jax.hosts.exchange import of_first
-from stochconv_jax.runs.run import locked
+from stochconv_jax.runs.lock import locked
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
-from filelock import BaseFileLock, FileLock, Timeout
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -49,6 +48,7 @@ from stochconv_jax.runs.identity import (
     has_checkpoint,
 )
 from stochconv_jax.runs.initial_weights import check_weights, resolve_auto
+from stochconv_jax.runs.lock import locked
 from stochconv_jax.runs.pixels import measure_pixels
 from stochconv_jax.runs.provenance import STARTS, provenance, read_starts
 from stochconv_jax.runs.run_metadata import fit_metadata, read_metadata, write_metadata
@@ -247,36 +247,6 @@ class Run:
         _write_json(started, {"starts": [*earlier, provenance()]})
         # It comes last, for it is what tells that the directory is a run's.
         _write_json(self.directory / "config.json", self.config.to_dict())
-
-
-def run_lock(directory: pathlib.Path) -> BaseFileLock:
-    """Returns the lock of a run's directory; a process that holds it may take it again."""
-    return FileLock(directory / ".lock", timeout=0, is_singleton=True)
-
-
-@contextmanager
-def locked(directory: pathlib.Path) -> Iterator[None]:
-    """Keeps out of a run's directory whoever has not joined this process.
-
-    Raises:
-      InputError: one is in it.
-    """
-    lock = run_lock(directory)
-
-    def acquire() -> None:
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise InputError(
-                f"another process is training in {directory}; wait for it, or name another "
-                "directory"
-            ) from error
-
-    of_first(acquire)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _resolve(config: ConfigDict, directory: pathlib.Path) -> ConfigDict:
