@@ -19,7 +19,7 @@ class ShallowEfficientNet(EfficientNet):
 
 # A block that does not expand, one with strides and one with a residual, which may drop.
 SHALLOW = ShallowEfficientNet(0.5, 1.0, 112, 0.2, blocks=(1, 2))
-# The least that has a residual that may drop, where each of several processes compiles it.
+# The least that has a residual that may drop, for tests of what is done with a network.
 TWO_BLOCKS = ShallowEfficientNet(0.5, 1.0, 112, 0.2, blocks=(2,))
 # For runs, which know their backbone by its name.
 NAME, TWO_BLOCKS_NAME = "efficientnet_shallow", "efficientnet_two_blocks"

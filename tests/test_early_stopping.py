@@ -1,5 +1,3 @@
-import shutil
-
 import pytest
 from support import SMALL, command, run_here
 
@@ -48,17 +46,18 @@ def test_epochs_or_patience_end_a_training():
     assert not is_finished(worse, section)
 
 
-def test_a_run_ends_where_nothing_was_gained_and_says_so(straight, prepared, tmp_path, capsys):
-    workdir = tmp_path / "run"
-    shutil.copytree(straight, workdir)
+def test_a_run_ends_where_nothing_was_gained_and_says_so(prepared, tmp_path, capsys):
+    def go_on(**fields):
+        run_here(train, command("tests/small_config.py", tmp_path, prepared, **(SMALL | fields)))
+
+    go_on(**{"train.epochs": "1"})
     # It may be asked of a run that is under way.
-    fields = SMALL | {"train.epochs": "40", "train.patience": "1"}
-    arguments = command("tests/small_config.py", workdir, prepared, **fields)
-    run_here(train, arguments)
-    history = read_history(workdir)
-    lengths = range(3, len(history) + 1)
+    patient = {"train.epochs": "40", "train.patience": "1"}
+    go_on(**patient)
+    history = read_history(tmp_path)
+    lengths = range(2, len(history) + 1)
     ends = [length for length in lengths if epochs_without_gain(history[:length])]
     assert ends == [len(history)]
     assert len(history) < 40
-    run_here(train, arguments)
+    go_on(**patient)
     assert capsys.readouterr().out.count(f"stopped after epoch {len(history)}") == 2

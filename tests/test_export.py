@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -67,8 +68,8 @@ def test_stablehlo_is_for_cpu_and_cuda_whatever_this_machine_is(program):
     assert exported.platforms == ("cpu", "cuda")
     assert [aval.shape[1:] for aval in exported.in_avals] == [(128, 128, 3), ()]
     # The depthwise convolutions of accelerators are there beside the CPU's.
-    assert "feature_group_count = 1 :" in (text := exported.mlir_module())
-    assert any(f"feature_group_count = {groups} :" in text for groups in (16, 24, 48, 96))
+    groups = set(re.findall(r"feature_group_count = (\d+) :", exported.mlir_module()))
+    assert {"1"} < groups
 
 
 def test_windows_may_be_given(straight, photographs, predictions, tmp_path):
@@ -77,7 +78,7 @@ def test_windows_may_be_given(straight, photographs, predictions, tmp_path):
     np.testing.assert_allclose(logits, predictions.logits, **CLOSE)
     given = network.inputs(photographs[0].read_bytes())
     moved = {**given, "corners": np.zeros_like(given["corners"])}
-    assert np.abs(network.logits([moved]) - logits[:1]).max() > 1e-3
+    assert not np.allclose(network.logits([moved]), logits[:1], **CLOSE)
 
 
 def test_onnx_says_what_prediction_says(straight, photographs, predictions, tmp_path):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from support import drawn
 from toy_family import Toy
 
 from benchmarks.explanations import methods_table, on_the_lesion
@@ -15,7 +15,6 @@ from stochconv_jax.explanations.faithfulness import faithfulness_curves
 from stochconv_jax.explanations.maps import integrated_gradients_map
 from stochconv_jax.explanations.views import class_scores, hide
 from stochconv_jax.inference.predict import draw_logits
-from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.ops import images_from_planes, polyphase
 
 KEY = jax.random.key(5)
@@ -46,7 +45,7 @@ def test_a_class_is_spoken_for_by_its_logit():
 
 
 def test_curves_begin_and_end_at_the_image_and_at_nothing_and_tell_maps_apart():
-    model = TwoBranchNetwork(Toy(), num_outputs=3, output_size=(4, 8), rngs=nnx.Rngs(0))
+    model = drawn(Toy(), num_outputs=3, output_size=(4, 8))
 
     @jax.jit
     def found(batch):

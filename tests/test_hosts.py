@@ -7,8 +7,7 @@ import time
 import jax
 import numpy as np
 import pytest
-from shallow_efficientnet import TWO_BLOCKS_NAME
-from support import SMALL, command, read_rows, run_here, without_times
+from support import SMALL, TOY, command, read_rows, run_here, without_times
 from two_processes import finish, starting
 
 from stochconv_jax.errors import InputError
@@ -32,7 +31,6 @@ FIELDS = SMALL | {
     "train.steps_per_epoch": "10",
     "train.optimizer": "sgd",
     "train.learning_rate": "0.02",
-    "model.backbone": TWO_BLOCKS_NAME,
     "eval.split": "all",
     "eval.samples": "2",
     "eval.checkpoint": "latest",
@@ -80,11 +78,14 @@ def test_two_processes_of_two_devices_make_the_run_of_one_with_four(start, prepa
     assert read_rows(two / "metrics.csv")[1]["epoch"] == "2"
 
 
-def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, straight, tmp_path):
-    fields = SMALL | {"train.epochs": "500"}
-    words = command("tests/small_config.py", tmp_path, prepared, **fields)
-    processes = start(["train.py", *words])
-    while not (tmp_path / "metrics.csv").exists():
+def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, tmp_path):
+    def words(run, epochs):
+        fields = TOY | {"train.epochs": str(epochs)}
+        return command("tests/small_config.py", tmp_path / run, prepared, **fields)
+
+    table = tmp_path / "joint" / "metrics.csv"
+    processes = start(["train.py", *words("joint", 500)])
+    while not table.exists():
         assert all(process.poll() is None for process in processes), finish(processes)
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGKILL)
@@ -96,11 +97,11 @@ def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, 
     assert "process 1 (on " in told
     assert GOES_ON in told
     assert "Traceback" not in told
-    done = len(read_rows(tmp_path / "metrics.csv"))
-    fields = SMALL | {"train.epochs": str(max(done + 1, 2))}
-    run_here(loop.train, command("tests/small_config.py", tmp_path, prepared, **fields))
-    one, joint = (without_times(read_rows(path / "metrics.csv")) for path in (straight, tmp_path))
-    for expected, found in zip(one, joint, strict=False):
+    run_here(loop.train, words("joint", max(len(read_rows(table)) + 1, 2)))
+    run_here(loop.train, words("alone", 2))
+    tables = (tmp_path / "alone" / "metrics.csv", table)
+    alone, joint = (without_times(read_rows(path)) for path in tables)
+    for expected, found in zip(alone, joint, strict=False):
         for name, value in expected.items():
             assert float(found[name]) == pytest.approx(float(value), rel=1e-2)
 

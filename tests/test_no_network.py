@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from support import ROOT, SMALL, command, noise_image, write_rows
+from support import ROOT, TOY, command, noise_image, write_rows
 
 # Found by every Python that starts here, the workers of preparation as well. What is tried is
 # written down, whatever becomes of the error.
@@ -26,13 +26,9 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 """
 COMMANDS = """
-import ast, sys
-import shallow_efficientnet  # which small_config.py names
-from toy_family import Toy
-from stochconv_jax.cli import main
-from stochconv_jax.models import BACKBONES
-BACKBONES["toy"] = Toy()  # which compiles in a moment
-if __name__ == "__main__":
+if __name__ == "__main__":  # the workers of preparation read this again, and need nothing of it
+    import ast, sys
+    from stochconv_jax.cli import main
     for arguments in ast.literal_eval(sys.stdin.read()):
         sys.argv = ["stochconv", *arguments]
         main()
@@ -69,7 +65,7 @@ def test_preparing_training_judging_and_asking_connect_to_nothing(tmp_path, prep
     write_rows(images / "labels.csv", [["image", "target"], *rows])
     for number, (name, _) in enumerate(rows):
         noise_image(number).save(images / name)
-    fields = SMALL | {"train.epochs": "1", "model.backbone": "toy", "model.join": "head"}
+    fields = TOY | {"train.epochs": "1"}
     run = command("tests/small_config.py:base", tmp_path / "run", prepared, **fields)
     folder = ["--source", str(images), "--output", str(tmp_path / "out"), "--size", "128"]
     asked = [str(tmp_path / "run"), str(images / "0.png")]

@@ -7,7 +7,7 @@ import sys
 
 import jax
 import pytest
-from shallow_efficientnet import NAME, SHALLOW
+from shallow_efficientnet import TWO_BLOCKS, TWO_BLOCKS_NAME
 from small_config import get_config
 from support import HOLD, ROOT, SMALL, abstract, command, complain, run_here
 
@@ -140,9 +140,9 @@ def test_a_directory_that_lacks_something_is_refused(
 def test_a_joined_run_fills_the_same_joined_network_and_no_other(straight):
     file = read_weights(str(straight))
     # As tests/support.py's SMALL makes it.
-    model = abstract(NAME, join="stem", windows=4, output_size=(16, 16))
-    found = assign(file, SHALLOW, model, classifier=True)
+    model = abstract(TWO_BLOCKS_NAME, join="stem", windows=4, output_size=(16, 16))
+    found = assign(file, TWO_BLOCKS, model, classifier=True)
     assert set(found.arrays) == set(file.arrays)
     assert "branches.stochastic.conv.kernel" in found.arrays
     with pytest.raises(InputError, match="is of another network"):
-        assign(file, SHALLOW, abstract(NAME, branches=("global",)))
+        assign(file, TWO_BLOCKS, abstract(TWO_BLOCKS_NAME, branches=("global",)))

@@ -167,7 +167,7 @@ def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared,
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(plain).items()}
     about = {"backbone": NAME, "pixels": "half"}
     write_safetensors_file(tmp_path / "shallow.safetensors", arrays, about)
-    given = SMALL | {"model.weights": "shallow.safetensors"}
+    given = SMALL | {"model.backbone": NAME, "model.weights": "shallow.safetensors"}
     arguments = command("tests/small_config.py:base", tmp_path / "base", prepared, **given)
     config, workdir = read_flags(["train", *arguments])
     with Run.create(config, workdir) as (run, _):

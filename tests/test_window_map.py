@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from support import drawn
 from toy_family import Toy
 
 from stochconv_jax.explanations.window_map import carry_back, window_map
 from stochconv_jax.inference.predict import draw_logits
-from stochconv_jax.models import TwoBranchNetwork
 from stochconv_jax.ops import polyphase
 
 KEY = jax.random.key(5)
@@ -18,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 def network(**arguments):
     arguments = {"output_size": (4, 6), "windows": 3} | arguments
-    return TwoBranchNetwork(Toy(), num_outputs=1, rngs=nnx.Rngs(0), **arguments)
+    return drawn(Toy(), num_outputs=1, **arguments)
 
 
 def batch_of(high):

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 from flax import nnx
 
+from stochconv_jax.models import BACKBONES
 from stochconv_jax.models.backbone import HALF
 
 KERNEL = nnx.initializers.he_normal()
@@ -61,3 +62,7 @@ class Toy:
 
     def make_classifier(self, in_features, num_outputs, rngs):
         return nnx.Linear(in_features, num_outputs, rngs=rngs)
+
+
+# For runs, which know their backbone by its name.
+BACKBONES |= {"toy": Toy()}
