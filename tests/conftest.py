@@ -53,9 +53,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ.setdefault("KERAS_BACKEND", "jax")
-# Of what tracing makes, hardly anything is garbage for long: Python would look at all of it again
-# and again, for a sixth of the time.
-gc.set_threshold(100_000, 50, 50)
+# As stochconv_jax.command_line.run.
+gc.set_threshold(100_000)
 # Where programs that tests start find the backbone of small_config.py.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
