@@ -81,7 +81,7 @@ def test_two_processes_of_two_devices_make_the_run_of_one_with_four(start, prepa
 def test_a_lost_process_ends_the_other_and_one_process_goes_on(start, prepared, tmp_path):
     def words(run, epochs):
         fields = TOY | {"train.epochs": str(epochs)}
-        return command("tests/small_config.py", tmp_path / run, prepared, **fields)
+        return command("tests/small_config.py:base", tmp_path / run, prepared, **fields)
 
     table = tmp_path / "joint" / "metrics.csv"
     processes = start(["train.py", *words("joint", 500)])

@@ -110,9 +110,9 @@ def test_a_run_killed_within_an_epoch_goes_on_within_it(prepared, uninterrupted,
 def test_sigterm_saves_and_leaves_with_143(prepared, tmp_path):
     # Nothing is saved but for SIGTERM, which goes to the readers as well, as schedulers send it.
     fields = {"train.steps_per_epoch": "3000", "train.checkpoint_minutes": "0", "data.workers": "1"}
-    fields = TOY | fields
+    words = command("tests/small_config.py:base", tmp_path, prepared, **(TOY | fields))
     process = subprocess.Popen(
-        [sys.executable, "train.py", *arguments(tmp_path, prepared, **fields)],
+        [sys.executable, "train.py", *words],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
