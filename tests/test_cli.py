@@ -1,5 +1,6 @@
 """The commands as users start them: from any directory, installed or in a checkout."""
 
+import json
 import os
 import pathlib
 import re
@@ -22,23 +23,24 @@ if __name__ == "__main__":
 
 # Each command as `python -m` starts it, in a process that has imported others' packages alone. What
 # it imports must hold none of those that take seconds and are needed by few.
-HELP = """
-import os, runpy, sys
+EACH = """
+import json, os, runpy, sys
 import flax.nnx, grain, matplotlib.figure, optax, orbax.checkpoint, scipy.stats, sklearn.metrics
 import tensorflow_datasets
 os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=0"  # or training would start it all anew
-for verb in sys.argv[1:]:
+for verb, *words in json.loads(sys.argv[1]):
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0, verb
         continue
-    sys.argv, code = [verb, "--help"], 0
+    sys.argv, code = [verb, *words], 0
     try:
         runpy.run_module(f"stochconv_jax.{verb}", run_name="__main__", alter_sys=True)
     except SystemExit as left:
         code = left.code or 0
-    print("===", verb, {"torch", "keras", "gradio", "onnxruntime"} & set(sys.modules), flush=True)
-    os._exit(code)
+    heavy = {"torch", "keras", "gradio", "onnxruntime"} & set(sys.modules)
+    print("===", verb, code, heavy, flush=True)
+    os._exit(0)
 """
 
 
@@ -88,15 +90,33 @@ def test_a_command_that_there_is_not_ends_with_one_sentence(program, tmp_path):
     assert "train, eval" in done.stderr
 
 
-def test_every_command_is_a_module_with_help_of_its_own(tmp_path):
-    done = start([sys.executable, "-W", "ignore", "-c", HELP, *VERBS], tmp_path)
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """What every command says to --help, and a study last; (verb, text, code, heavy), errors."""
+    config = ROOT / "configs" / "studies" / "quick.py"
+    mistaken = ["study", f"--config={config}", "--workdir=runs", "--config.base.train.epochs=0"]
+    words = json.dumps([*([verb, "--help"] for verb in VERBS), mistaken])
+    directory = tmp_path_factory.mktemp("anywhere")
+    done = start([sys.executable, "-W", "ignore", "-c", EACH, words], directory)
     assert done.returncode == 0, done.stderr
-    told = re.split(r"^=== (\w+) (.*)\n", done.stdout, flags=re.MULTILINE)
-    assert told[1::3] == list(VERBS)
-    for text, verb, heavy in zip(told[::3], told[1::3], told[2::3], strict=False):
+    told = re.split(r"^=== (\w+) (\d+) (.*)\n", done.stdout, flags=re.MULTILINE)
+    return list(zip(told[1::4], told[::4], told[2::4], told[3::4], strict=False)), done.stderr
+
+
+def test_every_command_is_a_module_with_help_of_its_own(begun):
+    (*helps, _), _ = begun
+    assert [verb for verb, *_ in helps] == list(VERBS)
+    for verb, text, code, heavy in helps:
         assert text.startswith("usage: ")
         assert verb in text
-        assert heavy == "set()"
+        assert (code, heavy) == ("0", "set()")
+
+
+def test_a_shipped_study_loads_from_any_directory(begun):
+    (*_, (verb, text, code, heavy)), errors = begun
+    assert (verb, text, code, heavy) == ("study", "", "2", "set()")
+    assert errors.count("\n") == 1, errors
+    assert "train.epochs is 0" in errors
 
 
 def test_an_installed_command_takes_its_arguments_through_the_restart(program, tmp_path):
@@ -104,14 +124,6 @@ def test_an_installed_command_takes_its_arguments_through_the_restart(program, t
     done = start([program, "train", "--config=quickstart:two words", "--workdir=x"], tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "no network 'two words'" in done.stderr
-
-
-def test_a_shipped_study_loads_from_any_directory(tmp_path):
-    config = ROOT / "configs" / "studies" / "quick.py"
-    command = [sys.executable, "-m", "stochconv_jax.study", f"--config={config}", "--workdir=runs"]
-    done = start([*command, "--config.base.train.epochs=0"], tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "train.epochs is 0" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["train.py", "eval.py"])
