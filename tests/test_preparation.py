@@ -40,11 +40,10 @@ def write_table(folder, rows, header=("image", "target", "patient")):
         csv.writer(file, lineterminator="\r\n").writerows([header, *rows])
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
     """Twenty pictures of ten patients, two classes."""
-    images = tmp_path / "images"
-    images.mkdir()
+    images = tmp_path_factory.mktemp("pictures")
     rows = []
     for number in range(20):
         picture(number).save(images / f"mole_{number}.png")
@@ -53,10 +52,16 @@ def folder(tmp_path):
     return images
 
 
+@pytest.fixture
+def folder(pictures, tmp_path):
+    """The pictures, to be changed."""
+    return shutil.copytree(pictures, tmp_path / "images")
+
+
 def prepare(folder, output, *extra, size="64x80", expect=0):
     """Runs the command; returns its manifest by id."""
     arguments = ["folder", "--source", str(folder), "--output", str(output), "--size", size]
-    arguments += ["--group-column", "patient", "--processes", "2", *extra]
+    arguments += ["--group-column", "patient", "--processes", "1", *extra]
     if expect:
         with pytest.raises(SystemExit) as stopped:
             command.main(arguments)
@@ -65,6 +70,18 @@ def prepare(folder, output, *extra, size="64x80", expect=0):
     command.main(arguments)
     manifest = output / "manifest.csv"
     return {row.id: row for row in read_manifest(manifest)} if manifest.exists() else None
+
+
+@pytest.fixture(scope="module")
+def prepared_once(pictures, tmp_path_factory):
+    prepare(pictures, output := tmp_path_factory.mktemp("prepared"))
+    return output
+
+
+@pytest.fixture
+def prepared(prepared_once, tmp_path):
+    """The pictures prepared, of ten groups, in places 0 and 1, 2 and 3, ..., to be changed."""
+    return shutil.copytree(prepared_once, tmp_path / "out")
 
 
 def add(folder, name, content, *about):
@@ -77,7 +94,7 @@ def add(folder, name, content, *about):
 
 
 def test_prepared_images_are_the_files_resized_and_no_group_crosses(folder, tmp_path, capsys):
-    rows = prepare(folder, tmp_path / "out", "--test-fraction", "0.2")
+    rows = prepare(folder, tmp_path / "out", "--test-fraction", "0.2", "--processes", "2")
     assert {row.kept for row in rows.values()} == {"yes"}
     splits = {}
     for row in rows.values():
@@ -201,19 +218,17 @@ def test_crossing_groups_are_named():
         check_splits(examples, splits, ("a", "b"))
 
 
-def test_a_manifest_without_its_images_is_refused(folder, tmp_path):
-    prepare(folder, tmp_path / "out")
-    rows = read_manifest(tmp_path / "out" / "manifest.csv")
-    shutil.rmtree(tmp_path / "out" / "prepared_images")
+def test_a_manifest_without_its_images_is_refused(prepared):
+    rows = read_manifest(prepared / "manifest.csv")
+    shutil.rmtree(prepared / "prepared_images")
     with pytest.raises(InputError, match="does not hold the images of its manifest"):
-        open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+        open_prepared(prepared, Opening(size=(64, 80)))
     assert len(rows) == 20
 
 
 def test_records_that_are_described_otherwise_are_refused_and_nothing_is_imported(
-    folder, tmp_path, monkeypatch
+    prepared, tmp_path, monkeypatch
 ):
-    prepare(folder, tmp_path / "out")
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
     for file, what, other in (
@@ -224,15 +239,15 @@ def test_records_that_are_described_otherwise_are_refused_and_nothing_is_importe
         ("dataset_info.json", '"prepared_images"', '"../prepared_images"'),
         ("dataset_info.json", '"array_record"', '"tfrecord"'),
     ):
-        (path,) = (tmp_path / "out").rglob(file)
+        (path,) = prepared.rglob(file)
         text = path.read_text()
         assert what in text
         path.write_text(text.replace(what, other))
         with pytest.raises(InputError, match="not described as preparation describes them"):
-            open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+            open_prepared(prepared, Opening(size=(64, 80)))
         path.write_text(text)
     assert not (tmp_path / "ran").exists()
-    open_prepared(tmp_path / "out", Opening(size=(64, 80)))
+    open_prepared(prepared, Opening(size=(64, 80)))
 
 
 @pytest.mark.parametrize(
@@ -367,13 +382,6 @@ def edit(output, **columns):
             for place, row in enumerate(rows)
         ],
     )
-
-
-@pytest.fixture
-def prepared(folder, tmp_path):
-    """The twenty pictures prepared, of ten groups, in places 0 and 1, 2 and 3, ..."""
-    prepare(folder, tmp_path / "out")
-    return tmp_path / "out"
 
 
 def test_a_test_split_beside_folds_is_never_trained_on(prepared):
