@@ -6,6 +6,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 from shallow_efficientnet import SHALLOW
+from support import drawn
 
 from stochconv_jax.data.dataset.image_dataset import Example, ImageDataset
 from stochconv_jax.data.framing import Framing, encode_jpeg
@@ -14,7 +15,7 @@ from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.errors import InputError
 from stochconv_jax.inference.predict import make_predict, predict_all
 from stochconv_jax.keys import Purpose, run_key
-from stochconv_jax.models import Context, create_model
+from stochconv_jax.models import Context
 from stochconv_jax.models.window_sampler import UniformWindows
 from stochconv_jax.runs.devices import make_mesh
 
@@ -36,14 +37,8 @@ def dataset():
 @functools.cache
 def make_model(**arguments):
     """A network whose running statistics fit such images, so that its predictions differ."""
-    model = create_model(
-        SHALLOW,
-        seed=0,
-        num_outputs=3,
-        output_size=(16, 16),
-        batch_norm_momentum=0.0,
-        **arguments,
-    )
+    defaults = {"num_outputs": 3, "output_size": (16, 16), "batch_norm_momentum": 0.0}
+    model = drawn(SHALLOW, **defaults, **arguments)
     noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3)).astype(np.uint8)
     nnx.jit(lambda model: model(shrunk(noise), noise, KEY, train=True))(model)
     return model

@@ -18,12 +18,12 @@ from safetensors.torch import save_file
 from shallow_efficientnet import NAME, SHALLOW
 from skimage.data import chelsea
 from sklearn.datasets import load_sample_images
-from support import SMALL, abstract, command, complain
+from support import SMALL, abstract, command, complain, drawn
 
 from stochconv_jax.command_line import read_flags
 from stochconv_jax.errors import InputError
 from stochconv_jax.import_weights import main as import_weights
-from stochconv_jax.models import BACKBONES, create_model, load_pretrained
+from stochconv_jax.models import BACKBONES, load_pretrained
 from stochconv_jax.models.families import make_backbone
 from stochconv_jax.models.parameter_names import parameters_by_name
 from stochconv_jax.models.weights.assignment import assign
@@ -141,7 +141,7 @@ def test_safetensors_are_told_by_more_than_the_length_of_their_header(tmp_path):
 
 def test_both_branches_start_from_the_same_weights_and_wider_layers_anew(weights):
     file = read_weight_file(weights / "weights" / "efficientnet_lite0.safetensors")
-    model = create_model(LITE0, seed=0, join="3", output_size=(16, 16), windows=4)
+    model = drawn(LITE0, join="3", output_size=(16, 16), windows=4)
     found = assign(file, LITE0, model)
     found.fill(model)
     held = parameters_by_name(model)
@@ -163,7 +163,7 @@ def test_both_branches_start_from_the_same_weights_and_wider_layers_anew(weights
 
 def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plain = create_model(SHALLOW, seed=7, branches=("global",))
+    plain = drawn(SHALLOW, seed=7, branches=("global",))
     arrays = {name: np.array(held[0]) for name, held in parameters_by_name(plain).items()}
     about = {"backbone": NAME, "pixels": "half"}
     write_safetensors_file(tmp_path / "shallow.safetensors", arrays, about)
@@ -186,7 +186,7 @@ def test_a_run_starts_from_weights_and_another_from_that_run(tmp_path, prepared,
     np.testing.assert_allclose(
         file.arrays["stage2.1.expand.kernel"], arrays["stage2.1.expand.kernel"], rtol=1e-6
     )
-    split = create_model(SHALLOW, seed=0, join="head", output_size=(16, 16), windows=4)
+    split = drawn(SHALLOW, join="head", output_size=(16, 16), windows=4)
     assign(file, SHALLOW, split).fill(split)
     for array in parameters_by_name(split)["conv.kernel"]:
         np.testing.assert_allclose(array, arrays["conv.kernel"], rtol=1e-6)

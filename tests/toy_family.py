@@ -65,4 +65,5 @@ class Toy:
 
 
 # For runs, which know their backbone by its name.
-BACKBONES |= {"toy": Toy()}
+NAME = "toy"
+BACKBONES |= {NAME: Toy()}
