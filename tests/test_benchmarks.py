@@ -41,7 +41,8 @@ def test_depthwise_conv_knows_b0s_sixteen_layers(tmp_path):
     assert rows[-1]["layer"] == "all sixteen"
 
 
-def test_input_pipeline(tmp_path):
+def test_input_pipeline(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # reader processes take seconds each to begin
     rows = run(input_pipeline, tmp_path, "--images 20 --high 128 --low 32 --repeats 1")
     assert all(row["images/s"] > 0 for row in rows)
 
