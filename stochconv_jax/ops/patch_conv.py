@@ -64,8 +64,8 @@ def _patches(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Arr
     (tall, wide), (down, across) = kernel.shape[:2], strides
     height, width = output_size((image_height, image_width), (tall, wide), strides, pads)
     (top, _), (left, _) = pads
-    # A row of a patch is a few pieces of the image's row, each as long as a stride: fewer than there
-    # are taps, and XLA:CPU copies them one by one.
+    # A row of a patch is a few pieces of the image's row, each as long as a stride: fewer than
+    # there are taps, and XLA:CPU copies them one by one.
     pieces = -(-wide // across)
     rows, columns = (height - 1) * down + tall, (width - 1 + pieces) * across
     edges = (top, rows - image_height - top, 0), (left, columns - image_width - left, 0)
