@@ -7,7 +7,7 @@ CONFIG := --config=configs/quickstart.py
 LOCKED := $(RUN) -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command "make lock"
-CPP := $(wildcard stochconv_jax/ops/csrc/*)
+CPP := $(wildcard stochconv_jax/ops/csrc/* stochconv_jax/data/pipeline/csrc/*)
 BASE_CONFIG := --config=configs/quickstart.py:base
 
 .PHONY: venv lock licences weights train test test-slow lint benchmarks faults
@@ -19,7 +19,7 @@ $(VENV)/installed: requirements-build.lock requirements.lock pyproject.toml setu
 	$(PYTHON) -m venv $(VENV)
 	$(LOCKED) -r requirements-build.lock
 	$(LOCKED) -r requirements.lock
-	rm -f stochconv_jax/ops/_native*
+	rm -f stochconv_jax/ops/_native* stochconv_jax/data/pipeline/_native*
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(RUN) -c "from stochconv_jax.ops.native import is_built; is_built() or \
 		print('The operations in C++ were not built, for want of a compiler; all works, slower on a CPU. \

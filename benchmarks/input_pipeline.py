@@ -72,10 +72,14 @@ def _training(
     views = [{name: array[row] for name, array in room.items()} for row in range(BATCH)]
     stages: dict[str, Callable[[], Iterator]] = {
         "decode": lambda: map(decode, encoded),
-        "augment": lambda: (warp.four_channels(image, rng) for image in images),
+        "augment": lambda: (warp(image, rng) for image in images),
         "shrink": lambda: (shrink(image, pipeline.low_size) for image in images),
         "shrink and lay out as planes": lambda: (
             write_views(image, view)
+            for image, view in zip(images, itertools.cycle(views), strict=False)
+        ),
+        "augment, shrink and lay out": lambda: (
+            write_views(image, view, to_source=warp.to_source(image.shape[:2], rng))
             for image, view in zip(images, itertools.cycle(views), strict=False)
         ),
     }

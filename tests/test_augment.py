@@ -49,9 +49,9 @@ def test_the_default_view_is_the_documented_one(shape):
     for seed in range(50):
         one, other = (np.random.default_rng(seed) for _ in range(2))
         apart = np.abs(warp(image, one).astype(int) - readable_view(image, other))
-        # Places counted from another corner are rounded otherwise, in float32.
+        # Places counted from another corner, or in other fractions, are rounded otherwise.
         assert apart.max() <= 1
-        assert (apart > 0).mean() < 1e-3
+        assert (apart > 0).mean() < 1e-2
         assert one.random() == other.random()
 
 

@@ -6,7 +6,7 @@ import pytest
 from support import noise
 
 from stochconv_jax.data.pipeline import interpolation
-from stochconv_jax.data.pipeline.interpolation import TILE, interpolate
+from stochconv_jax.data.pipeline.interpolation import TILE, by_opencv, interpolate
 
 
 def turned(degrees, scale, size, shift=(0.0, 0.0)):
@@ -38,7 +38,7 @@ def exact_view(image, to_source):
     return (1 - down) * above + down * below
 
 
-def by_opencv(image, to_source):
+def in_one_piece(image, to_source):
     return cv2.warpAffine(
         image,
         to_source,
@@ -48,6 +48,8 @@ def by_opencv(image, to_source):
     )
 
 
+# `interpolate` is C++ where that was built.
+@pytest.mark.parametrize("form", [interpolate, by_opencv])
 @pytest.mark.parametrize(
     ("size", "view"),
     [
@@ -61,14 +63,14 @@ def by_opencv(image, to_source):
         ((700, 601), turned(5, 0.5, (601, 700), shift=(2000, -3000))),
     ],
 )
-def test_a_view_is_bilinear_of_the_mirrored_image(size, view):
+def test_a_view_is_bilinear_of_the_mirrored_image(size, view, form):
     image = noise(0, *size, 3)
-    found = interpolate(image, view)[..., :3].astype(float)
+    found = form(image, view)[..., :3].astype(float)
     exact = exact_view(image, view)
     apart = np.abs(found - exact)
     # A place of float32 is off by 1e-4 of a pixel at most, a level by half of one.
     assert apart.max() < 0.6
-    assert apart.mean() <= np.abs(by_opencv(image, view) - exact).mean() + 1e-4
+    assert apart.mean() <= np.abs(in_one_piece(image, view) - exact).mean() + 1e-4
 
 
 def test_a_view_from_far_costs_no_more_memory_than_its_image(monkeypatch):
@@ -80,5 +82,5 @@ def test_a_view_from_far_costs_no_more_memory_than_its_image(monkeypatch):
         return array(name, shape)
 
     monkeypatch.setattr(interpolation.SCRATCH, "array", told)
-    interpolate(noise(0, 600, 600, 3), turned(30, 90.0, (600, 600)))
+    by_opencv(noise(0, 600, 600, 3), turned(30, 90.0, (600, 600)))
     assert max(asked) <= 4 * 4 * TILE**2

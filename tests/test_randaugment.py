@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from configs import base
+from stochconv_jax.data.pipeline import warp
 from stochconv_jax.data.pipeline.augment import transforms_from_config
 from stochconv_jax.data.pipeline.randaugment import GEOMETRY, PIXELS, WEIGHTS, RandAugment
 from stochconv_jax.data.pipeline.shrink import shrink
@@ -105,9 +106,8 @@ def test_geometry_is_pillows(image, name, amount):
 
 
 def test_all_that_moves_pixels_is_one_interpolation(image, monkeypatch):
-    calls = []
-    warp_affine = cv2.warpAffine
-    monkeypatch.setattr(cv2, "warpAffine", lambda *a, **k: calls.append(1) or warp_affine(*a, **k))
+    calls, interpolate = [], warp.interpolate
+    monkeypatch.setattr(warp, "interpolate", lambda *a: calls.append(1) or interpolate(*a))
     augment = base.get_config().data.augment
     augment.update(randaugment_operations=3, randaugment_weights="shape")
     (transform,) = transforms_from_config(augment)

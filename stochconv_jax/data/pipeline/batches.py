@@ -200,20 +200,24 @@ class Pipeline:
             self.crop_size,
         )
         for row, index in enumerate(images):
-            image = image_of(self.dataset.records[index])
+            image, to_source = image_of(self.dataset.records[index]), None
             if randomness:
-                image = self._augmented(image, randomness[row])
-            write_views(image, {key: array[row] for key, array in views.items()}, self.crop_size)
+                image, to_source = self._augmented(image, randomness[row])
+            seen = {key: array[row] for key, array in views.items()}
+            write_views(image, seen, self.crop_size, to_source)
         return views | batch
 
-    def _augmented(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns [H, W, 3], or [H, W, 4] of a warp that comes last."""
+    def _augmented(
+        self, image: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the image, and of a warp that comes last its map: `write_views` follows it."""
         for transform in self.transforms[:-1]:
             image = transform(image, rng)
         for last in self.transforms[-1:]:
-            draw = last.four_channels if isinstance(last, Warp) else last
-            image = draw(image, rng)
-        return image
+            if isinstance(last, Warp):
+                return image, last.to_source(image.shape[:2], rng)
+            image = last(image, rng)
+        return image, None
 
     def _read(
         self, rows: Visits | np.ndarray, size: int, load: Callable[[Sequence[Any]], Batch]

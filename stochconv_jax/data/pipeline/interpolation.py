@@ -1,4 +1,4 @@
-"""Bilinear interpolation along an affine map, tile by tile.
+"""Bilinear interpolation along an affine map, tile by tile: in C++, or else by OpenCV.
 
 OpenCV interpolates four channels nearly twice as fast as three, and pixels outside an image several
 times slower than those inside. A turned row of a large image passes through most of its rows, which
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from stochconv_jax.data.pipeline.native import native_interpolate
 from stochconv_jax.data.pipeline.scratch import SCRATCH
 
 # Grain's workers are the parallelism; OpenCV's own threads would fight with them.
@@ -29,7 +30,16 @@ def interpolate(image: np.ndarray, to_source: np.ndarray) -> np.ndarray:
       to_source: float64 [2, 3], from (x, y, 1) in the view to (x, y) in the image.
 
     Returns:
-      uint8 [H, W, 4], whose fourth channel says nothing; this thread's next call overwrites it.
+      uint8 [H, W, 3].
+    """
+    view = native_interpolate(image, to_source)
+    return cv2.cvtColor(by_opencv(image, to_source), cv2.COLOR_RGBA2RGB) if view is None else view
+
+
+def by_opencv(image: np.ndarray, to_source: np.ndarray) -> np.ndarray:
+    """Returns what `interpolate` does, within a grey level, whether C++ was built or not.
+
+    It is uint8 [H, W, 4], whose fourth channel says nothing; this thread's next call overwrites it.
     """
     height, width = image.shape[:2]
     view = SCRATCH.array("view", (height, width, 4))

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from stochconv_jax.data.pipeline.interpolation import by_opencv
+from stochconv_jax.data.pipeline.native import Part, native_views
 from stochconv_jax.data.pipeline.scratch import SCRATCH
 from stochconv_jax.data.pipeline.shrink import shrink
 from stochconv_jax.ops import planes_shape
@@ -32,20 +34,29 @@ def empty_views(
 
 
 def write_views(
-    image: np.ndarray, views: dict[str, np.ndarray], crop_size: tuple[int, int] = (0, 0)
+    image: np.ndarray,
+    views: dict[str, np.ndarray],
+    crop_size: tuple[int, int] = (0, 0),
+    to_source: np.ndarray | None = None,
 ) -> None:
     """Writes what a network sees of one image into its row of `empty_views`.
 
     Of an image that is cropped, (height, width), both show its middle.
 
     Args:
-      image: uint8 [H, W, 3], or [H, W, 4], whose fourth channel is left out.
+      image: uint8 [H, W, 3].
       views: `image_low` [h, w, 3], and `image_high` [sh, sw, 3, H / sh, W / sw] where it is wanted.
       crop_size: (0, 0) for the whole.
+      to_source: the map of `interpolate`, for what is seen of that view of the image.
     """
-    if any(crop_size):
-        (top, left), (height, width) = np.subtract(image.shape[:2], crop_size) // 2, crop_size
-        image = image[top : top + height, left : left + width]
+    size = np.array(image.shape[:2])
+    crop = np.array(crop_size) if any(crop_size) else size
+    part = Part(*map(int, (size - crop) // 2), *map(int, crop))
+    if native_views(image, views, part, to_source):
+        return
+    if to_source is not None:
+        image = by_opencv(image, to_source)
+    image = image[part.top : part.top + part.height, part.left : part.left + part.width]
     views["image_low"][:] = shrink(image, views["image_low"].shape[:2])
     if "image_high" in views:
         _lay_out(image, views["image_high"])

@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from stochconv_jax.data.pipeline.interpolation import interpolate
@@ -152,11 +151,11 @@ class Warp:
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draws one view of an image: uint8 [H, W, 3] to the same."""
-        return cv2.cvtColor(self.four_channels(image, rng), cv2.COLOR_RGBA2RGB)
+        return interpolate(image, self.to_source(image.shape[:2], rng))
 
-    def four_channels(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draws one view as `interpolate` leaves it, for what needs no more: uint8 [H, W, 4]."""
-        height, width = image.shape[:2]
+    def to_source(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """Draws where one view of an image of (height, width) lies: what `interpolate` takes."""
+        height, width = size
         # Pixel centres lie at whole numbers, so the middle lies half a pixel before W / 2.
         middle = np.array([width - 1, height - 1]) / 2
         view = np.eye(3)
@@ -165,4 +164,4 @@ class Warp:
             view = part(view, (width, height), rng)
         to_source = view[:2].copy()
         to_source[:, 2] -= to_source[:, :2] @ middle
-        return interpolate(image, to_source)
+        return to_source
