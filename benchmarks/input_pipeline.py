@@ -59,13 +59,14 @@ def _training(
 ) -> list[dict]:
     """Returns the speeds of bare decoding, of each stage alone, and of whole batches."""
     cores = os.cpu_count() or 1
-    bare = _bare_decoder()
-    alone = bare and _speed(lambda: map(bare, encoded), repeats)
-    rows = [_row("bare decoding, one thread", alone, alone)] if alone else []
+    bare, alone, at_once = _bare_decoder(), None, None
+    rows = []
     if bare:
+        alone = _speed(lambda: map(bare, encoded), repeats)
         with ThreadPoolExecutor(cores) as pool:
-            speed = _speed(lambda: pool.map(bare, encoded), repeats) / cores
-        rows.append(_row("bare decoding, one thread per core", speed, alone))
+            at_once = _speed(lambda: pool.map(bare, encoded), repeats) / cores
+        rows.append(_row("bare decoding, one thread", alone, alone))
+        rows.append(_row("bare decoding, one thread per core", at_once, alone, at_once))
     images = [decode(image) for image in encoded[:32]]
     warp, rng = Warp(), np.random.default_rng(0)
     room = empty_views(BATCH, images[0].shape[:2], pipeline.low_size, pipeline.strides)
@@ -93,7 +94,8 @@ def _training(
             speed = _batches_speed(
                 reader.training_batches(BATCH, seed=0, first_step=0), len(encoded), repeats
             )
-            rows.append(_row(f"training batches, {readers}{kept}", speed / cores, alone))
+            name = f"training batches, {readers}{kept}"
+            rows.append(_row(name, speed / cores, alone, at_once))
         config.workers = 0
         reader = Pipeline.from_config(dataset, config, high=True)
         passes = itertools.repeat(reader)
@@ -101,7 +103,8 @@ def _training(
             each.evaluation_batches("all", BATCH) for each in passes
         )
         speed = _batches_speed(batches, len(encoded), repeats)
-        rows.append(_row(f"evaluation batches, threads{kept}", speed / cores, alone))
+        name = f"evaluation batches, threads{kept}"
+        rows.append(_row(name, speed / cores, alone, at_once))
     return rows
 
 
@@ -148,12 +151,14 @@ def _bare_decoder() -> Callable[[bytes], np.ndarray] | None:
     return simplejpeg.decode_jpeg
 
 
-def _row(name: str, speed: float, bare: float | None) -> dict:
+def _row(name: str, speed: float, alone: float | None, at_once: float | None = None) -> dict:
+    """Returns a row; one of all cores is also held to bare decoding on all of them, `at_once`."""
     return {
         "on one core": name,
         "images/s": speed,
         "ms per image": 1e3 / speed,
-        "of bare decoding": bare and speed / bare,
+        "of bare decoding": alone and speed / alone,
+        "of it on all cores": at_once and speed / at_once,
     }
 
 
