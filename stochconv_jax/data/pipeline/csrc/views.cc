@@ -76,7 +76,7 @@ INLINE void blend(const Image& image, const uint32_t* first, const uint32_t* upp
   _mm512_storeu_si512(out, bytes);
 }
 
-#include "add_fourth.h"
+#include "fourth_byte.h"
 #include "interpolation_loops.h"
 #include "views_loops.h"
 }  // namespace lanes_16
@@ -112,7 +112,7 @@ INLINE void blend(const Image& image, const uint32_t* first, const uint32_t* upp
   }
 }
 
-#include "add_fourth.h"
+#include "fourth_byte.h"
 #include "interpolation_loops.h"
 #include "views_loops.h"
 }  // namespace lanes_8
@@ -148,6 +148,10 @@ INLINE void blend(const Image& image, const uint32_t* first, const uint32_t* upp
 
 INLINE void add_fourth(const uint8_t* from, uint8_t* out) {
   for (int pixel = 0; pixel < 4; ++pixel) std::memcpy(out + 4 * pixel, from + 3 * pixel, 4);
+}
+
+INLINE void drop_fourth(const uint8_t* from, uint8_t* out) {
+  for (int pixel = 0; pixel < 4; ++pixel) std::memcpy(out + 3 * pixel, from + 4 * pixel, 4);
 }
 
 #include "interpolation_loops.h"

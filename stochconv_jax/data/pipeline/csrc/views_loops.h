@@ -6,18 +6,19 @@ void copy(const Image& image, const Part& part, uint8_t* out) {
   for (int64_t row = 0; row < part.height; ++row, out += 4 * part.width) {
     const uint8_t* from = image.pixels + (part.top + row) * image.pitch() + 3 * part.left;
     int64_t x = 0;
-    // More bytes are read than are used, so the last pixels, behind which there may be none, go by
-    // themselves.
+    // More is read than four pixels, so the last ones, behind which there may be none, are copied
+    // one by one.
     for (; x + 6 <= part.width; x += 4) add_fourth(from + 3 * x, out + 4 * x);
     for (; x < part.width; ++x) std::memcpy(out + 4 * x, from + 3 * x, 3);
   }
 }
 
-// Writes pixels of four bytes as pixels of three.
-INLINE void drop_fourth(const uint8_t* from, int64_t width, uint8_t* out) {
-  // Each is written over the surplus byte of the one before; behind the last there may be no room.
-  for (int64_t x = 0; x < width - 1; ++x) std::memcpy(out + 3 * x, from + 4 * x, 4);
-  std::memcpy(out + 3 * (width - 1), from + 4 * (width - 1), 3);
+// Writes a row of four bytes to a pixel with three.
+INLINE void write_pixels(const uint8_t* row, int64_t width, uint8_t* out) {
+  int64_t x = 0;
+  // More is written than four pixels, and then written over.
+  for (; x + 6 <= width; x += 4) drop_fourth(row + 4 * x, out + 3 * x);
+  for (; x < width; ++x) std::memcpy(out + 3 * x, row + 4 * x, 3);
 }
 
 // Writes every columns-th pixel of a row into a plane for each color: out[color * size + x].
@@ -67,9 +68,10 @@ INLINE void halve(const uint8_t* upper, const uint8_t* lower, int64_t width, uin
   }
 }
 
-// Writes the means along a row: of areas.taps pixels each, summed from the first to the last.
+// The four sums of a pixel.
 using Four __attribute__((vector_size(16))) = float;
 
+// Writes the means along a row, each summed from its first pixel to its last; kTaps is 0 for any.
 template <int kTaps>
 INLINE void means_along(const float* row, const Areas& areas, float* out) {
   const int64_t taps = kTaps ? kTaps : areas.taps;
@@ -100,7 +102,7 @@ INLINE void write_levels(const float* sums, float scale, int64_t width, uint8_t*
     std::memcpy(&bits, &rounded, 4);
     pixels[i] = bits;
   }
-  drop_fourth(pixels, width, out);
+  write_pixels(pixels, width, out);
 }
 
 // Adds the next row of four bytes to a pixel to the small image.
@@ -160,6 +162,6 @@ void interpolate(const Image& image, const Map& map, uint8_t* out) {
     const Part rows = {top, 0, std::min(kTile, image.height - top), width};
     warp(image, map, rows, strip.get());
     for (int64_t row = 0; row < rows.height; ++row)
-      drop_fourth(strip.get() + row * width * 4, image.width, out + (top + row) * image.width * 3);
+      write_pixels(strip.get() + row * width * 4, image.width, out + (top + row) * image.width * 3);
   }
 }
