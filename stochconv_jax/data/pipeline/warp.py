@@ -36,11 +36,11 @@ class Crop:
         area = rng.uniform(*self.area) * height * width
         low, high = self.aspect
         aspect = math.exp(rng.uniform(math.log(low), math.log(high))) * width / height
-        sides = np.minimum([math.sqrt(area * aspect), math.sqrt(area / aspect)], size)
-        centre = sides / 2 + rng.uniform(size=2) * (size - sides)
-        matrix = np.diag([*(sides / size), 1.0])
-        matrix[:2, 2] = centre - np.array(size) / 2
-        return view @ matrix
+        across, down = min(math.sqrt(area * aspect), width), min(math.sqrt(area / aspect), height)
+        # Of what is left on both sides, the share that lies before the part.
+        left, top = rng.uniform(size=2).tolist()
+        x, y = (left - 0.5) * (width - across), (top - 0.5) * (height - down)
+        return view @ np.array([[across / width, 0, x], [0, down / height, y], [0, 0, 1]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,11 +157,8 @@ class Warp:
         """Draws where one view of an image of (height, width) lies: what `interpolate` takes."""
         height, width = size
         # Pixel centres lie at whole numbers, so the middle lies half a pixel before W / 2.
-        middle = np.array([width - 1, height - 1]) / 2
-        view = np.eye(3)
-        view[:2, 2] = middle
+        x, y = (width - 1) / 2, (height - 1) / 2
+        view = translation_matrix(x, y)
         for part in self.geometry:
             view = part(view, (width, height), rng)
-        to_source = view[:2].copy()
-        to_source[:, 2] -= to_source[:, :2] @ middle
-        return to_source
+        return (view @ translation_matrix(-x, -y))[:2]
