@@ -10,6 +10,7 @@ from jax.sharding import PartitionSpec
 from stochconv_jax.models.conv import batch_norm
 from stochconv_jax.ops.activation import activate
 from stochconv_jax.ops.batch_norm import batch_norm as normalise
+from stochconv_jax.ops.batch_norm_passes import activated, input_gradient
 from stochconv_jax.ops.native import is_built, xla_alone
 from stochconv_jax.runs.devices import DATA_AXIS, make_mesh
 
@@ -27,6 +28,10 @@ def inputs(shape, dtype=np.float32):
     )
     scale, bias = rng.normal(loc=1, size=(2, shape[-1])).astype(np.float32)
     return jnp.asarray(x, dtype), scale, bias, jnp.asarray(outer, dtype)
+
+
+def widened(array):
+    return array.astype(jnp.float32)
 
 
 def flax_layer(shape, scale, bias):
@@ -70,16 +75,40 @@ def test_every_width_of_vectors_equals_flaxs(shape, isa, monkeypatch):
 @pytest.mark.parametrize("native", [pytest.param(True, marks=BUILT), False])
 def test_swish_is_right_far_out_and_what_is_not_a_number_stays_so(native):
     x = jnp.array([-1e4, -100, -88, -20, -1, 0, 1, 20, 88, 100, 1e4], jnp.float32)[:, None]
-    scale, bias = jnp.array([1.0]), jnp.array([0.0])
-
-    def swish(x):  # the scale undoes the normalisation
-        scale = jnp.sqrt(x.var() + 1e-3)[None]
-        return normalise(x, scale, x.mean()[None], 1e-3, activation="silu")[0]
-
+    ones = jnp.ones(1)
+    channels, gates = jnp.array([[0.0], [1.0], [0.0]]), jnp.zeros((1, 0, 1))
     with contextlib.nullcontext() if native else xla_alone():
-        np.testing.assert_allclose(swish(x), jax.nn.silu(x), rtol=1e-5, atol=2e-3)
-        y, _, _ = normalise(x.at[0].set(jnp.nan), scale, bias, 1e-3, activation="silu")
+        swish = activated(x[None], channels, gates, "silu")[0]
+        tilted = jnp.concatenate([channels, jnp.zeros((2, 1))])
+        slope = input_gradient(x[None], tilted, gates, jnp.ones((1, *x.shape)), "silu")[0]
+        y, _, _ = normalise(x.at[0].set(jnp.nan), ones, ones, 1e-3, activation="silu")
+    np.testing.assert_allclose(swish, jax.nn.silu(x), rtol=1e-6, atol=1e-30)
+    expected = jax.vmap(jax.grad(jax.nn.silu))(x[:, 0])
+    np.testing.assert_allclose(slope[:, 0], expected, rtol=1e-5, atol=1e-6)
     assert jnp.isnan(y).all()
+
+
+def test_a_layer_with_frozen_statistics_or_a_mask_activates_as_well():
+    x, _, _, _ = inputs((3, 5, 7, 21))
+    layer = batch_norm(21, activation="relu", dtype=jnp.float32, rngs=nnx.Rngs(0))
+    plain = nnx.BatchNorm(21, epsilon=1e-3, rngs=nnx.Rngs(0))
+    mask = jnp.ones((3, 5, 7, 1), bool).at[0].set(False)
+    expected = jax.nn.relu(plain(x, use_running_average=False, mask=mask))
+    np.testing.assert_allclose(layer(x, use_running_average=False, mask=mask), expected, atol=1e-5)
+    layer.frozen, before = True, layer.mean[...]
+    evaluated = jax.nn.relu(plain_evaluation(x, layer))
+    np.testing.assert_allclose(layer(x, use_running_average=False), evaluated, atol=1e-5)
+    np.testing.assert_array_equal(layer.mean[...], before)
+
+
+def plain_evaluation(x, layer):
+    return (x - layer.mean[...]) / jnp.sqrt(layer.var[...] + 1e-3)
+
+
+def test_an_activation_that_there_is_not_is_refused():
+    x, scale, bias, _ = inputs((13, 4))
+    with pytest.raises(ValueError, match="activation is 'swish'; use one of none, relu, relu6"):
+        normalise(x, scale, bias, 1e-3, activation="swish")
 
 
 def test_running_statistics_move_as_flaxs_do():
@@ -104,8 +133,20 @@ def test_a_layer_that_is_told_to_evaluate_leaves_its_statistics():
 
 
 def test_half_precision_is_summed_in_float32():
-    x, scale, bias, _ = inputs((2, 40, 40, 35), jnp.bfloat16)
+    x, scale, bias, outer = inputs((2, 40, 40, 35), jnp.bfloat16)
     y, mean, variance = normalise(x, scale, bias, 1e-3)
+
+    def gradients(x, bias, outer):
+        _, pull_back = jax.vjp(lambda x, bias: normalise(x, scale, bias, 1e-3)[0], x, bias)
+        return pull_back(outer)
+
+    half, wide = (
+        gradients(x, bias.astype(jnp.bfloat16), outer),
+        gradients(*map(widened, (x, bias, outer))),
+    )
+    assert [one.dtype for one in half] == [jnp.bfloat16, jnp.bfloat16]
+    for one, other in zip(half, wide, strict=True):
+        np.testing.assert_allclose(widened(one), other, rtol=0.02, atol=0.02 * abs(other).max())
     exact = np.asarray(x, np.float64).reshape(-1, 35)
     assert y.dtype == jnp.bfloat16
     assert mean.dtype == variance.dtype == jnp.float32

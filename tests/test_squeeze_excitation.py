@@ -73,18 +73,44 @@ def test_every_width_of_vectors_equals_the_plain_form(isa, monkeypatch):
     assert_equals_plain_form((3, 5, 7, 21), "silu")
 
 
-def test_half_precision_is_near_float32():
-    operands, _ = inputs((2, 40, 40, 35))
-    exact, mean, _ = batch_norm_squeeze_excitation(*operands, 1e-3, activation="silu")
-    x, scale, bias, weights = operands
-    weights = jax.tree.map(lambda array: array.astype(jnp.bfloat16), weights)
-    half, half_mean, _ = batch_norm_squeeze_excitation(
-        x.astype(jnp.bfloat16), scale, bias, weights, 1e-3, activation="silu"
-    )
+@pytest.mark.parametrize("weights_dtype", [jnp.bfloat16, jnp.float32])
+def test_half_precision_is_near_float32(weights_dtype):
+    (x, scale, bias, weights), outer = inputs((2, 40, 40, 35))
+    half_x, half_outer = x.astype(jnp.bfloat16), outer.astype(jnp.bfloat16)
+    half_weights = jax.tree.map(lambda array: array.astype(weights_dtype), weights)
+
+    def both(outer, *operands):
+        def forward(*operands):
+            out, *statistics = batch_norm_squeeze_excitation(*operands, 1e-3, activation="silu")
+            return out, statistics
+
+        out, pull_back, (mean, _) = jax.vjp(forward, *operands, has_aux=True)
+        return out, mean, pull_back(outer)
+
+    out, mean, gradients = both(outer, x, scale, bias, weights)
+    half, half_mean, half_gradients = both(half_outer, half_x, scale, bias, half_weights)
     assert half.dtype == jnp.bfloat16
     assert half_mean.dtype == jnp.float32
     np.testing.assert_allclose(half_mean, mean, atol=2e-3)
-    np.testing.assert_allclose(half.astype(np.float32), exact, rtol=0.05, atol=0.05)
+    np.testing.assert_allclose(half.astype(np.float32), out, rtol=0.05, atol=0.05)
+    for one, other in zip(jax.tree.leaves(half_gradients), jax.tree.leaves(gradients), strict=True):
+        one = one.astype(np.float32)
+        np.testing.assert_allclose(one, other, rtol=0.1, atol=0.1 * float(abs(other).max()))
+
+
+def test_the_same_bits_each_time():
+    operands, outer = inputs((8, 40, 40, 40))
+
+    @jax.jit
+    def gradients(*operands):
+        def forward(*operands):
+            return batch_norm_squeeze_excitation(*operands, 1e-3, activation="silu")[0]
+
+        return jax.vjp(forward, *operands)[1](outer)
+
+    first = gradients(*operands)
+    for _ in range(5):
+        jax.tree.map(np.testing.assert_array_equal, gradients(*operands), first)
 
 
 def test_gradients_over_four_devices_are_those_of_the_whole_batch():
@@ -122,6 +148,9 @@ def test_the_layer_moves_its_norms_statistics_in_training_alone():
     layer(x, norm, use_running_average=False)
     np.testing.assert_allclose(norm.mean[...], 0.01 * x.mean(axis=(0, 1, 2)), rtol=1e-4)
     norm.mean[...], norm.var[...] = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
-    again = layer(x, norm, use_running_average=True)
+    norm.frozen = True
+    again = layer(x, norm, use_running_average=False)
+    np.testing.assert_array_equal(norm.mean[...], x.mean(axis=(0, 1, 2)))
+    norm.frozen = False
     assert not np.allclose(again, evaluated)
     np.testing.assert_allclose(again, layer(x, norm, use_running_average=False), atol=1e-4)

@@ -114,20 +114,33 @@ def test_every_form_and_its_gradients_equal_the_readable_forms(name, method):
 
 # What XLA was limited to limits this form as well; it is asked for at each call.
 @BUILT
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    ("kernel_size", "strides", "output_size", "kernels", "dtype"),
+    [
+        # Maps of 7, 1 and some left-over vectors, an odd number of rows and of kernels.
+        ((3, 3), (2, 2), (13, 137), 21, np.uint8),
+        ((3, 3), (2, 2), (13, 137), 21, np.float32),
+        ((3, 3), (2, 2), (8, 32), 32, np.uint8),  # whole vectors and whole lines
+        ((5, 5), (1, 1), (9, 33), 16, np.uint8),
+        ((2, 2), (3, 4), (10, 35), 5, np.uint8),  # a stride over the kernel
+        ((7, 3), (2, 1), (9, 20), 17, np.uint8),  # three rows of the kernel in a plane
+    ],
+)
 @pytest.mark.parametrize("isa", ["AVX512", "AVX2", "SSE4_2"])
-def test_the_form_in_cpp_is_the_same_for_every_width_of_vectors(isa, dtype, monkeypatch):
+def test_the_form_in_cpp_is_the_same_for_every_width_of_vectors(
+    isa, kernel_size, strides, output_size, kernels, dtype, monkeypatch
+):
     rng = np.random.default_rng(0)
-    # Maps of 7, 1 and some left-over vectors, an odd number of rows and of kernels.
-    images = rng.integers(0, 256, (2, 31, 290, 2)).astype(dtype)
-    kernel = rng.normal(size=(3, 3, 2, 21)).astype(np.float32)
-    size = window_size((13, 137))
-    corners = sample_windows(jax.random.key(1), 2, 21, (31, 290), size)
-    cotangent = rng.normal(size=(2, 13, 137, 21)).astype(np.float32)
+    window = window_size(output_size, kernel_size, strides)
+    size = (window[0] + 5, window[1] + 16)
+    images = rng.integers(0, 256, (2, *size, 2)).astype(dtype)
+    kernel = rng.normal(size=(*kernel_size, 2, kernels)).astype(np.float32)
+    corners = sample_windows(jax.random.key(1), 2, kernels, size, window)
+    cotangent = rng.normal(size=(2, *output_size, kernels)).astype(np.float32)
 
     def both(method):
         def forward(kernel):
-            return stochastic_conv(images, kernel, corners, (13, 137), method=method)
+            return stochastic_conv(images, kernel, corners, output_size, strides, method=method)
 
         out, pull_back = jax.vjp(forward, kernel)
         return out, pull_back(cotangent)[0]

@@ -27,6 +27,7 @@ class SqueezeExcitation(nnx.Module):
     """Scales every channel by a gate computed from all channels' means (Hu et al. 2018)."""
 
     def __init__(self, features: int, reduced: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        # Parameters by the names that checkpoints have; `gates_of` computes.
         def linear(in_features: int, out_features: int) -> nnx.Linear:
             return nnx.Linear(in_features, out_features, kernel_init=CONV_INITIALIZER, rngs=rngs)
 

@@ -1,12 +1,19 @@
 """What follows a normalisation, elementwise, and its derivative."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 
 # csrc/batch_norm.cc numbers them in this order.
 Activation = Literal["none", "relu", "relu6", "silu"]
+
+
+def check_activation(activation: Activation) -> None:
+    """Raises ValueError for a name that is none of an activation."""
+    if activation not in get_args(Activation):
+        known = ", ".join(get_args(Activation))
+        raise ValueError(f"activation is {activation!r}; use one of {known}")
 
 
 def activate(z: jax.Array, activation: Activation) -> jax.Array:

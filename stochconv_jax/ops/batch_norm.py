@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from stochconv_jax.ops.activation import Activation
+from stochconv_jax.ops.activation import Activation, check_activation
 from stochconv_jax.ops.batch_norm_passes import (
     activated,
     gradient_sums,
     input_gradient,
     no_gates,
     power_sums,
+    sum_dtype,
 )
 from stochconv_jax.ops.varying import vary_alike
 
@@ -46,9 +47,13 @@ def batch_norm(
       y [..., C] in the dtype of x, and mean and variance [C], in float32 or in the dtype of x if it
       is wider, which have no gradient.
 
+    Raises:
+      ValueError: the activation is unknown.
+
     Source: Ioffe and Szegedy 2015.
     """
-    x, scale, bias = vary_alike(x, scale, bias)
+    check_activation(activation)
+    x, scale, bias = vary_alike(x, scale.astype(sum_dtype(x)), bias.astype(sum_dtype(x)))
     rows = x.reshape(1, -1, x.shape[-1])
     y, mean, variance = _normalise(epsilon, axis_name, activation, rows, scale, bias)
     return y.reshape(x.shape), mean, variance
@@ -75,7 +80,7 @@ def _forward(
     bias: jax.Array,
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
     mean, variance = statistics(x, axis_name)
-    channels, inverse = normalising(mean, variance, scale, bias, epsilon)
+    channels, inverse = channel_values(mean, variance, scale, bias, epsilon)
     y = activated(x, channels, no_gates(x), activation)
     return (y, mean, variance), (x, channels, inverse)
 
@@ -90,7 +95,7 @@ def _backward(
     del epsilon
     x, channels, inverse = residuals
     sums = gradient_sums(x, channels, no_gates(x), cotangents[0], activation)[0]
-    channels = tilted(channels, inverse, sums, x.shape[1], axis_name)
+    channels = gradient_channels(channels, inverse, sums, x.shape[1], axis_name)
     x_gradient = input_gradient(x, channels, no_gates(x), cotangents[0], activation)
     return x_gradient, sums[1] * inverse, sums[0]
 
@@ -105,15 +110,15 @@ def statistics(x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Arra
     return mean, jnp.maximum(square - mean**2, 0)
 
 
-def normalising(
+def channel_values(
     mean: jax.Array, variance: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the channels [3, C] of batch_norm_passes.py, and 1 / sqrt(variance + epsilon)."""
     inverse = lax.rsqrt(variance + epsilon)
-    return jnp.stack([mean, scale * inverse, bias.astype(mean.dtype)]), inverse
+    return jnp.stack([mean, scale * inverse, bias]), inverse
 
 
-def tilted(
+def gradient_channels(
     channels: jax.Array, inverse: jax.Array, sums: jax.Array, rows: int, axis_name: str | None
 ) -> jax.Array:
     """Returns the channels [5, C] that give the gradient in x.

@@ -97,9 +97,10 @@ def native_kernel_gradient(
 
 
 def native_power_sums(x: jax.Array) -> jax.Array:
-    """Does what `power_sums` of batch_norm_passes.py does, for float32; as all of these.
+    """Does what `power_sums` of batch_norm_passes.py does, for float32.
 
-    Sums are the same however many threads there are.
+    The sums are the same however many threads there are, as are those of the next functions, which
+    do what their namesakes there do.
     """
     return _call("batch_norm_powers", (x.shape[0], 2, x.shape[2]), x)
 

@@ -78,4 +78,6 @@ def _patches(strides: tuple[int, int], pads: Pads, x: jax.Array, kernel: jax.Arr
         for j in range(pieces)
     ]
     out = jnp.concatenate(patches, axis=-1).reshape(-1, tall * wide * channels)
-    return (out @ kernel.reshape(-1, kernel.shape[3])).reshape(batch, height, width, -1)
+    return (out @ kernel.reshape(-1, kernel.shape[3])).reshape(
+        batch, height, width, kernel.shape[3]
+    )

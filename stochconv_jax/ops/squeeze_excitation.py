@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from stochconv_jax.ops.activation import Activation
-from stochconv_jax.ops.batch_norm import normalising, statistics, tilted
+from stochconv_jax.ops.activation import Activation, check_activation
+from stochconv_jax.ops.batch_norm import channel_values, gradient_channels, statistics
 from stochconv_jax.ops.batch_norm_passes import (
     activated,
     activated_sums,
@@ -68,10 +68,15 @@ def batch_norm_squeeze_excitation(
       out [B, H, W, C] in the dtype of x, and mean and variance [C] of x, in float32 or in the dtype
       of x if it is wider, which have no gradient.
 
+    Raises:
+      ValueError: the activation is unknown.
+
     Source: Ioffe and Szegedy 2015; Hu et al. 2018.
     """
+    check_activation(activation)
+    scale, bias = scale.astype(sum_dtype(x)), bias.astype(sum_dtype(x))
     x, scale, bias, *varying = vary_alike(x, scale, bias, *weights)
-    rows = x.reshape(x.shape[0], -1, x.shape[-1])
+    rows = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
     operands = rows, scale, bias, Weights(*varying)
     out, mean, variance = _gated(epsilon, axis_name, activation, *operands)
     return out.reshape(x.shape), mean, variance
@@ -100,7 +105,7 @@ def _forward(
     weights: Weights,
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple]:
     mean, variance = statistics(x, axis_name)
-    channels, inverse = normalising(mean, variance, scale, bias, epsilon)
+    channels, inverse = channel_values(mean, variance, scale, bias, epsilon)
     pooled = (activated_sums(x, channels, activation)[:, 0] / x.shape[1]).astype(x.dtype)
     gates = gates_of(pooled, weights).astype(sum_dtype(x))[:, None]
     out = activated(x, channels, gates, activation)
@@ -118,12 +123,12 @@ def _backward(
     x, channels, inverse, pooled, gates, weights = residuals
     images, rows, _ = x.shape
     sums = gradient_sums(x, channels, gates, cotangents[0], activation)
-    _, pull_back = jax.vjp(gates_of, pooled, weights)
-    pooled_gradient, weights_gradient = pull_back(sums[:, 4].astype(pooled.dtype))
+    made, pull_back = jax.vjp(gates_of, pooled, weights)
+    pooled_gradient, weights_gradient = pull_back(sums[:, 4].astype(made.dtype))
     added = pooled_gradient.astype(gates.dtype)[:, None] / rows
     # What the gates let through, and what comes by way of the mean.
     outer_sums = (sums[:, :2] * gates + sums[:, 2:4] * added).sum(axis=0)
-    channels = tilted(channels, inverse, outer_sums, images * rows, axis_name)
+    channels = gradient_channels(channels, inverse, outer_sums, images * rows, axis_name)
     gates = jnp.concatenate([gates, added], axis=1)
     x_gradient = input_gradient(x, channels, gates, cotangents[0], activation)
     return x_gradient, outer_sums[1] * inverse, outer_sums[0], weights_gradient

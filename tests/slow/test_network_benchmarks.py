@@ -21,10 +21,8 @@ def test_train_step(tmp_path, tiny):
 
 
 def test_profile_step_accounts_for_the_whole_step(tmp_path, tiny):
-    rows = run(profile_step, tmp_path, "--batch 4")
-    assert {*profile_step.KINDS, profile_step.UNNAMED, profile_step.IDLE} == {
-        row["what"] for row in rows
-    }
+    rows = run(profile_step, tmp_path, "--network b0 --batch 4")
+    assert {*profile_step.KINDS, profile_step.BETWEEN} == {row["what"] for row in rows}
     assert sum(row["share %"] for row in rows) == pytest.approx(100)
 
 

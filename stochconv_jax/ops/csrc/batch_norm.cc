@@ -1,6 +1,6 @@
 // BatchNorm with an activation, and its gradient, on CPUs, as XLA calls them.
 //
-// ops/batch_norm.py has the equations, and the form in JAX that these must equal.
+// ops/batch_norm_passes.py has the equations, and the form in JAX that these must equal.
 
 #include <algorithm>
 #include <cstdint>
@@ -27,11 +27,11 @@ constexpr int64_t kBlock = 1 << 15;
 constexpr int64_t kWidest = 16;
 
 // What belongs to the channels of an image: y = f(z), z = (x - mean) * slope + bias, out = y *
-// gate, and backward dy = cotangent * gate + pooled, dz = dy * f'(z), and dx = (dz - mean_outer) *
+// gate, and backward dy = cotangent * gate + added, dz = dy * f'(z), and dx = (dz - mean_outer) *
 // slope + (x - mean) * tilt.
 struct Channels {
   int64_t period;
-  const float *mean, *slope, *bias, *mean_outer, *tilt, *gate, *pooled;
+  const float *mean, *slope, *bias, *mean_outer, *tilt, *gate, *added;
 };
 
 #if defined(__x86_64__)
@@ -100,7 +100,11 @@ class Repeated {
                     values_.data() + row * period_ + begin);
   }
 
-  const float* row(int64_t number) const { return values_.data() + number * period_; }
+  // Null for a row that was not given.
+  const float* row(int64_t number) const {
+    const size_t at = number * period_;
+    return at < values_.size() ? values_.data() + at : nullptr;
+  }
 
  private:
   int64_t period_;
@@ -108,7 +112,7 @@ class Repeated {
 };
 
 // The channels of every image; `gates` [images, count, C] holds nothing, the gates, or those and
-// the cotangents of the means.
+// what is added to the cotangents.
 class AllChannels {
  public:
   AllChannels(const Floats& channels, const Floats& gates, const Blocks& blocks)

@@ -141,10 +141,10 @@ INLINE void gradient_with(const Channels& channels, const float* x, const float*
     load(channels.mean_outer + part.place, mean_outer);
     load(channels.tilt + part.place, tilt);
     if constexpr (kGated) {
-      Vector gate, pooled;
+      Vector gate, added;
       load(channels.gate + part.place, gate);
-      load(channels.pooled + part.place, pooled);
-      outer = outer * gate + pooled;
+      load(channels.added + part.place, added);
+      outer = outer * gate + added;
     }
     part.store((outer * n.derivative - mean_outer) * slope + n.centred * tilt, gradient);
   });

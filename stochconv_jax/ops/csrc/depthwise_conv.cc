@@ -133,8 +133,8 @@ ffi::Error input_gradient(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> kernel,
 ffi::Error kernel_gradient(ffi::ThreadPool pool, ffi::Buffer<ffi::F32> x,
                            ffi::Buffer<ffi::F32> cotangent, int64_t stride, int64_t top,
                            int64_t left, ffi::Result<ffi::Buffer<ffi::F32>> out) {
-  const Geometry g = geometry_of(x.dimensions(), out->dimensions(), cotangent.dimensions(), stride,
-                                 top, left);
+  const Geometry g =
+      geometry_of(x.dimensions(), out->dimensions(), cotangent.dimensions(), stride, top, left);
   const int64_t groups = (g.channels + kGroup - 1) / kGroup, size = g.taps * g.taps * g.channels;
   std::vector<float> parts(g.batch * size);
   const auto gradient = WIDEST(kernel_gradient);

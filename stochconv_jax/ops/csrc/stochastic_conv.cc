@@ -1,7 +1,7 @@
 // The stochastic convolution and the gradient of its kernels on CPUs, as XLA calls them.
 //
 // ops/stochastic_conv.py has the equation, and the form in JAX that this one must equal. Here
-// pixels are made floats in registers, once for all rows of the kernel that meet them, the next
+// pixels are made floats in registers, once for two rows of a map or of the kernel, the next
 // window's are asked for meanwhile, and maps are transposed to channels last, kKernels at a time,
 // while they are in the cache, and written past it.
 

@@ -3,7 +3,7 @@
 // once for each width.
 
 #include "vector_loops.h"
-// It needs the vectors.
+// Behind the vectors, which it uses.
 #include "transpose_loops.h"
 
 // Vectors of a row that are summed in registers together, for two rows.

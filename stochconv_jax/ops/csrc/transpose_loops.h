@@ -24,7 +24,7 @@ constexpr int place(Shuffle shuffle, int e) {
     case kHighPairs:
       return within / 2 * kLanes + block + within % 2 + (shuffle == kHighPairs) * 2;
     default:
-      return (e >= half) * (kLanes - 2 * half) + block * 2 + within + (shuffle == kOddBlocks) * 4;
+      return block * 2 + within + (shuffle == kOddBlocks) * 4;
   }
 }
 
