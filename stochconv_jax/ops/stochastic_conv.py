@@ -296,10 +296,14 @@ def _taps(
     form: _Form, kernel_shape: tuple[int, ...], corner: jax.Array
 ) -> Iterator[tuple[tuple[int, int, int], tuple]]:
     """Yields each tap (i, j, c) of a kernel and where its block starts in an image's planes."""
-    rows, columns = form.strides
+    # Once for each row and column: a division of traced integers is a dozen operations.
+    down, across = (
+        [divmod(corner[axis] + place, form.strides[axis]) for place in range(kernel_shape[axis])]
+        for axis in (0, 1)
+    )
     for i, j, c in np.ndindex(*kernel_shape[:3]):
-        row, column = corner[0] + i, corner[1] + j
-        yield (i, j, c), (row % rows, column % columns, c, row // rows, column // columns)
+        (row, row_phase), (column, column_phase) = down[i], across[j]
+        yield (i, j, c), (row_phase, column_phase, c, row, column)
 
 
 def _block(form: _Form, planes: jax.Array, start: tuple) -> jax.Array:
