@@ -15,7 +15,7 @@ enum Shuffle { kLowFloats, kHighFloats, kLowPairs, kHighPairs, kEvenBlocks, kOdd
 
 // Where it takes element e from; the second vector begins at kLanes.
 constexpr int place(Shuffle shuffle, int e) {
-  const int block = e / 4 * 4, within = e % 4, half = kLanes / 8 * 4;
+  const int block = e / 4 * 4, within = e % 4;
   switch (shuffle) {
     case kLowFloats:
     case kHighFloats:
