@@ -12,7 +12,9 @@ from typing import Any
 
 import jax
 
+from stochconv_jax.data.pipeline import native as images
 from stochconv_jax.errors import InputError
+from stochconv_jax.ops import native as operations
 from stochconv_jax.saved_config import read_json
 
 PACKAGES = ("stochconv_jax", "jax", "flax", "optax", "numpy", "scikit-learn", "grain")
@@ -23,7 +25,7 @@ STARTS = "provenance.json"
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the command, the time, the device, the source's revision and all versions."""
+    """Returns the command, the time, what is in C++, the device, the revision and all versions."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -33,6 +35,7 @@ def provenance() -> dict[str, Any]:
     return {
         "command": _command(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "in_cpp": {"operations": operations.is_built(), "images": images.is_built()},
         "device": f"{jax.device_count()} {jax.devices()[0].device_kind}",
         "revision": source_revision(pathlib.Path(__file__)),
         "versions": versions,
