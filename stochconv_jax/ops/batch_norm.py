@@ -1,6 +1,7 @@
 """Normalisation by the statistics of a batch, which reads its input as seldom as can be."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,14 @@ from stochconv_jax.ops.batch_norm_passes import (
     sum_dtype,
 )
 from stochconv_jax.ops.varying import vary_alike
+
+
+class Settings(NamedTuple):
+    """What an operation of BatchNorm is told beside its arrays; `batch_norm` has what each is."""
+
+    epsilon: float
+    axis_name: str | None = None
+    activation: Activation = "none"
 
 
 def batch_norm(
@@ -55,48 +64,36 @@ def batch_norm(
     check_activation(activation)
     x, scale, bias = vary_alike(x, scale.astype(sum_dtype(x)), bias.astype(sum_dtype(x)))
     rows = x.reshape(1, -1, x.shape[-1])
-    y, mean, variance = _normalise(epsilon, axis_name, activation, rows, scale, bias)
+    settings = Settings(epsilon, axis_name, activation)
+    y, mean, variance = _normalise(settings, rows, scale, bias)
     return y.reshape(x.shape), mean, variance
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _normalise(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
-    x: jax.Array,
-    scale: jax.Array,
-    bias: jax.Array,
+    settings: Settings, x: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return _forward(epsilon, axis_name, activation, x, scale, bias)[0]
+    return _forward(settings, x, scale, bias)[0]
 
 
 def _forward(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
-    x: jax.Array,
-    scale: jax.Array,
-    bias: jax.Array,
+    settings: Settings, x: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    mean, variance = statistics(x, axis_name)
-    channels, inverse = channel_values(mean, variance, scale, bias, epsilon)
-    y = activated(x, channels, no_gates(x), activation)
+    mean, variance = statistics(x, settings.axis_name)
+    channels, inverse = channel_values(mean, variance, scale, bias, settings.epsilon)
+    y = activated(x, channels, no_gates(x), settings.activation)
     return (y, mean, variance), (x, channels, inverse)
 
 
 def _backward(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
+    settings: Settings,
     residuals: tuple[jax.Array, ...],
     cotangents: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    del epsilon
     x, channels, inverse = residuals
-    sums = gradient_sums(x, channels, no_gates(x), cotangents[0], activation)[0]
-    channels = gradient_channels(channels, inverse, sums, x.shape[1], axis_name)
-    x_gradient = input_gradient(x, channels, no_gates(x), cotangents[0], activation)
+    sums = gradient_sums(x, channels, no_gates(x), cotangents[0], settings.activation)[0]
+    channels = gradient_channels(channels, inverse, sums, x.shape[1], settings.axis_name)
+    x_gradient = input_gradient(x, channels, no_gates(x), cotangents[0], settings.activation)
     return x_gradient, sums[1] * inverse, sums[0]
 
 

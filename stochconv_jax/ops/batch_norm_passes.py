@@ -17,28 +17,29 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from stochconv_jax.ops import native
 from stochconv_jax.ops.activation import Activation, activate, derivative
 from stochconv_jax.ops.method import run_form
+from stochconv_jax.ops.native import native_batch_norm_pass, native_forms
 from stochconv_jax.ops.varying import vary_alike
 
 
 def power_sums(x: jax.Array) -> jax.Array:
     """Returns the sums of x and of x^2 over rows, [G, 2, C], in float32 or wider."""
-    return _run(native.native_power_sums, _power_sums, x)
+    return _run("power_sums", (x.shape[0], 2, x.shape[2]), _power_sums, x)
 
 
 def activated(
     x: jax.Array, channels: jax.Array, gates: jax.Array, activation: Activation
 ) -> jax.Array:
     """Returns y, or y times its gate, like x."""
-    return _run(native.native_activated, _activated, x, channels, gates, activation=activation)
+    operands = x, channels, gates
+    return _run("activated", x.shape, _activated, *operands, activation=activation)
 
 
 def activated_sums(x: jax.Array, channels: jax.Array, activation: Activation) -> jax.Array:
     """Returns the sums of y over rows, [G, 1, C], in float32 or wider."""
-    operands = x, channels, no_gates(x)
-    return _run(native.native_activated_sums, _activated_sums, *operands, activation=activation)
+    shape, operands = (x.shape[0], 1, x.shape[2]), (x, channels, no_gates(x))
+    return _run("activated_sums", shape, _activated_sums, *operands, activation=activation)
 
 
 def gradient_sums(
@@ -53,8 +54,9 @@ def gradient_sums(
     Without gates [G, 2, C]: those of cotangent * f'(z) and of cotangent * f'(z) * centred.
     With gates [G, 5, C]: those, those with 1 in the cotangent's place, and cotangent * y.
     """
+    shape = (x.shape[0], 5 if gates.shape[1] else 2, x.shape[2])
     operands = x, channels, gates, cotangent
-    return _run(native.native_gradient_sums, _gradient_sums, *operands, activation=activation)
+    return _run("gradient_sums", shape, _gradient_sums, *operands, activation=activation)
 
 
 def input_gradient(
@@ -70,7 +72,7 @@ def input_gradient(
     mean_outer and tilt behind the others.
     """
     operands = x, channels, gates, cotangent
-    return _run(native.native_input_gradient, _input_gradient, *operands, activation=activation)
+    return _run("input_gradient", x.shape, _input_gradient, *operands, activation=activation)
 
 
 def no_gates(x: jax.Array) -> jax.Array:
@@ -84,15 +86,17 @@ def sum_dtype(x: jax.Array) -> jnp.dtype:
 
 
 def _run(
-    cpu: Callable[..., jax.Array],
+    name: str,
+    shape: tuple[int, ...],
     plain: Callable[..., jax.Array],
     *operands: jax.Array,
     **activation: Activation,
 ) -> jax.Array:
     operands = vary_alike(*operands)
-    cpu, plain = (functools.partial(form, **activation) for form in (cpu, plain))
-    if native.native_forms() and all(operand.dtype == jnp.float32 for operand in operands):
-        return run_form("auto", cpu, plain, *operands)
+    plain = functools.partial(plain, **activation)
+    if native_forms() and all(operand.dtype == jnp.float32 for operand in operands):
+        native = functools.partial(native_batch_norm_pass, name, shape, **activation)
+        return run_form("auto", native, plain, *operands)
     return plain(*operands)
 
 

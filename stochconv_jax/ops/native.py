@@ -19,11 +19,11 @@ from stochconv_jax.ops.padding import Pads
 TARGETS = (
     "stochastic_conv",
     "stochastic_conv_kernel_gradient",
-    "batch_norm_powers",
-    "batch_norm",
+    "batch_norm_power_sums",
+    "batch_norm_activated",
     "batch_norm_activated_sums",
     "batch_norm_gradient_sums",
-    "batch_norm_gradient",
+    "batch_norm_input_gradient",
     "depthwise_conv",
     "depthwise_conv_input_gradient",
     "depthwise_conv_kernel_gradient",
@@ -96,58 +96,22 @@ def native_kernel_gradient(
     return _call(target, kernel.shape, *operands).astype(kernel.dtype)
 
 
-def native_power_sums(x: jax.Array) -> jax.Array:
-    """Does what `power_sums` of batch_norm_passes.py does, for float32.
+def native_batch_norm_pass(
+    name: str, shape: tuple[int, ...], *operands: jax.Array, activation: Activation | None = None
+) -> jax.Array:
+    """Runs one of the passes of batch_norm_passes.py, which says what they do.
 
-    The sums are the same however many threads there are, as are those of the next functions, which
-    do what their namesakes there do.
+    Sums are the same however many threads there are.
+
+    Args:
+      name: of `TARGETS`, behind "batch_norm_".
+      shape: of what is returned, float32.
+      operands: float32.
+      activation: for the passes that have one.
     """
-    return _call("batch_norm_powers", (x.shape[0], 2, x.shape[2]), x)
-
-
-def native_activated(
-    x: jax.Array, channels: jax.Array, gates: jax.Array, activation: Activation
-) -> jax.Array:
-    """Does what `activated` does."""
-    return _call("batch_norm", x.shape, x, channels, gates, **_number(activation))
-
-
-def native_activated_sums(
-    x: jax.Array, channels: jax.Array, gates: jax.Array, activation: Activation
-) -> jax.Array:
-    """Does what `activated_sums` does."""
-    shape = (x.shape[0], 1, x.shape[2])
-    return _call("batch_norm_activated_sums", shape, x, channels, gates, **_number(activation))
-
-
-def native_gradient_sums(
-    x: jax.Array,
-    channels: jax.Array,
-    gates: jax.Array,
-    cotangent: jax.Array,
-    activation: Activation,
-) -> jax.Array:
-    """Does what `gradient_sums` does."""
-    shape = (x.shape[0], 5 if gates.shape[1] else 2, x.shape[2])
-    operands = (x, channels, gates, cotangent)
-    return _call("batch_norm_gradient_sums", shape, *operands, **_number(activation))
-
-
-def native_input_gradient(
-    x: jax.Array,
-    channels: jax.Array,
-    gates: jax.Array,
-    cotangent: jax.Array,
-    activation: Activation,
-) -> jax.Array:
-    """Does what `input_gradient` does."""
-    operands = (x, channels, gates, cotangent)
-    return _call("batch_norm_gradient", x.shape, *operands, **_number(activation))
-
-
-def _number(activation: Activation) -> dict[str, np.int64]:
-    """Returns an activation as csrc/batch_norm.cc numbers them."""
-    return {"activation": np.int64(get_args(Activation).index(activation))}
+    # As csrc/batch_norm.cc numbers them.
+    number = activation and {"activation": np.int64(get_args(Activation).index(activation))}
+    return _call(f"batch_norm_{name}", shape, *operands, **(number or {}))
 
 
 def native_depthwise_conv(

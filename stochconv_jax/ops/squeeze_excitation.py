@@ -7,7 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from stochconv_jax.ops.activation import Activation, check_activation
-from stochconv_jax.ops.batch_norm import channel_values, gradient_channels, statistics
+from stochconv_jax.ops.batch_norm import (
+    Settings,
+    channel_values,
+    gradient_channels,
+    statistics,
+)
 from stochconv_jax.ops.batch_norm_passes import (
     activated,
     activated_sums,
@@ -78,59 +83,45 @@ def batch_norm_squeeze_excitation(
     x, scale, bias, *varying = vary_alike(x, scale, bias, *weights)
     rows = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
     operands = rows, scale, bias, Weights(*varying)
-    out, mean, variance = _gated(epsilon, axis_name, activation, *operands)
+    settings = Settings(epsilon, axis_name, activation)
+    out, mean, variance = _gated(settings, *operands)
     return out.reshape(x.shape), mean, variance
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _gated(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
-    x: jax.Array,
-    scale: jax.Array,
-    bias: jax.Array,
-    weights: Weights,
+    settings: Settings, x: jax.Array, scale: jax.Array, bias: jax.Array, weights: Weights
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return _forward(epsilon, axis_name, activation, x, scale, bias, weights)[0]
+    return _forward(settings, x, scale, bias, weights)[0]
 
 
 def _forward(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
-    x: jax.Array,
-    scale: jax.Array,
-    bias: jax.Array,
-    weights: Weights,
+    settings: Settings, x: jax.Array, scale: jax.Array, bias: jax.Array, weights: Weights
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple]:
-    mean, variance = statistics(x, axis_name)
-    channels, inverse = channel_values(mean, variance, scale, bias, epsilon)
-    pooled = (activated_sums(x, channels, activation)[:, 0] / x.shape[1]).astype(x.dtype)
+    mean, variance = statistics(x, settings.axis_name)
+    channels, inverse = channel_values(mean, variance, scale, bias, settings.epsilon)
+    pooled = (activated_sums(x, channels, settings.activation)[:, 0] / x.shape[1]).astype(x.dtype)
     gates = gates_of(pooled, weights).astype(sum_dtype(x))[:, None]
-    out = activated(x, channels, gates, activation)
+    out = activated(x, channels, gates, settings.activation)
     return (out, mean, variance), (x, channels, inverse, pooled, gates, weights)
 
 
 def _backward(
-    epsilon: float,
-    axis_name: str | None,
-    activation: Activation,
+    settings: Settings,
     residuals: tuple,
     cotangents: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, Weights]:
-    del epsilon
     x, channels, inverse, pooled, gates, weights = residuals
     images, rows, _ = x.shape
-    sums = gradient_sums(x, channels, gates, cotangents[0], activation)
+    sums = gradient_sums(x, channels, gates, cotangents[0], settings.activation)
     made, pull_back = jax.vjp(gates_of, pooled, weights)
     pooled_gradient, weights_gradient = pull_back(sums[:, 4].astype(made.dtype))
     added = pooled_gradient.astype(gates.dtype)[:, None] / rows
     # What the gates let through, and what comes by way of the mean.
     outer_sums = (sums[:, :2] * gates + sums[:, 2:4] * added).sum(axis=0)
-    channels = gradient_channels(channels, inverse, outer_sums, images * rows, axis_name)
+    channels = gradient_channels(channels, inverse, outer_sums, images * rows, settings.axis_name)
     gates = jnp.concatenate([gates, added], axis=1)
-    x_gradient = input_gradient(x, channels, gates, cotangents[0], activation)
+    x_gradient = input_gradient(x, channels, gates, cotangents[0], settings.activation)
     return x_gradient, outer_sums[1] * inverse, outer_sums[0], weights_gradient
 
 

@@ -230,11 +230,11 @@ auto gradient_binding() {
 
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_powers, powers,
+XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_power_sums, powers,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_activated_sums, activated_sums,
                               binding().Attr<int64_t>("activation").Ret<Floats>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm, forward,
+XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_activated, forward,
                               binding().Attr<int64_t>("activation").Ret<Floats>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_gradient_sums, gradient_sums, gradient_binding());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_gradient, gradient, gradient_binding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(batch_norm_input_gradient, gradient, gradient_binding());
